@@ -1,1 +1,37 @@
-//! secure-connector
+//! Connections that prove who is at the other end.
+//!
+//! This crate holds the traits that a family of connectors share, the report that each of their streams carries, and the
+//! TLS connector underneath all of them.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backoff;
+pub use backoff::Backoff;
+
+mod connector;
+pub use connector::{BoxedConnector, SecureAcceptor, SecureConnector, SecureStream, SecureTransport};
+
+mod error;
+pub use error::{Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TlsFailure, Untrusted};
+
+#[cfg(feature = "__tls")]
+mod identity;
+#[cfg(feature = "__tls")]
+pub use identity::{
+    CurrentIdentity, Identity, IdentityError, IdentitySource, PemFiles, PemFilesError, PemFilesStatus, StaticIdentity,
+};
+
+mod report;
+pub use report::{
+    AuthenticatedAs, CertificateSummary, Revocation, SecurityReport, Timings, TlsSession, TlsVersion, Verified, Warning,
+};
+
+mod stream;
+pub use stream::BoxedStream;
+
+#[cfg(feature = "__tls")]
+mod tls;
+#[cfg(feature = "__tls")]
+pub use tls::PostQuantum;
+
+#[cfg(feature = "tunnel")]
+mod tunnel;

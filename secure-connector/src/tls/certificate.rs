@@ -1,0 +1,101 @@
+//! Reading certificates for people: summaries, names, keys. Verification is webpki's.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::{Duration, SystemTime},
+};
+
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
+use x509_parser::{
+    extensions::GeneralName,
+    prelude::{FromDer, X509Certificate, X509Error},
+    public_key::PublicKey,
+    time::ASN1Time,
+};
+
+use crate::{CertificateSummary, PresentedNames};
+
+/// Why a certificate cannot be read.
+pub(crate) type ReadError = x509_parser::nom::Err<X509Error>;
+
+pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, ReadError> {
+    X509Certificate::from_der(der).map(|(_, certificate)| certificate)
+}
+
+pub(crate) fn summary(der: &CertificateDer<'_>) -> Result<CertificateSummary, ReadError> {
+    let certificate = parse(der)?;
+    Ok(CertificateSummary {
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
+        serial: lower_hex(certificate.raw_serial()),
+        sha256: lower_hex(&Sha256::digest(der)),
+        not_before: system_time(&certificate.validity().not_before),
+        not_after: system_time(&certificate.validity().not_after),
+    })
+}
+
+/// Names outside 7-bit ASCII and addresses of a wrong length are shown as they are; nothing matches them.
+pub(crate) fn presented_names(certificate: &X509Certificate<'_>) -> PresentedNames {
+    let mut names = PresentedNames::default();
+    if let Ok(Some(san)) = certificate.subject_alternative_name() {
+        for name in &san.value.general_names {
+            match name {
+                GeneralName::DNSName(dns) => names.dns.push((*dns).to_owned()),
+                GeneralName::URI(uri) => names.uri.push((*uri).to_owned()),
+                GeneralName::IPAddress(bytes) => names.ip.push(ip_text(bytes)),
+                _ => {}
+            }
+        }
+    }
+    let common_names = certificate.subject().iter_common_name();
+    names.common_name.extend(common_names.filter_map(|cn| cn.as_str().ok().map(str::to_owned)));
+    names
+}
+
+/// SHA-256 of the SubjectPublicKeyInfo, the value that RFC 7469 section 2.4 pins.
+pub(crate) fn spki_sha256(certificate: &X509Certificate<'_>) -> [u8; 32] {
+    Sha256::digest(certificate.public_key().raw).into()
+}
+
+/// `Some(bits)` of an RSA key.
+pub(crate) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => {
+            let modulus = key.modulus.iter().skip_while(|byte| **byte == 0);
+            let mut significant = modulus.clone();
+            let first = significant.next()?;
+            Some(8 * significant.count() + 8 - first.leading_zeros() as usize)
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn system_time(time: &ASN1Time) -> SystemTime {
+    let seconds = Duration::from_secs(time.timestamp().unsigned_abs());
+    let at = if time.timestamp() < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    };
+    at.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+pub(crate) fn lower_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn ip_text(bytes: &[u8]) -> String {
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        Ipv4Addr::from(octets).to_string()
+    } else if let Ok(octets) = <[u8; 16]>::try_from(bytes) {
+        Ipv6Addr::from(octets).to_string()
+    } else {
+        format!("({} octets)", bytes.len())
+    }
+}

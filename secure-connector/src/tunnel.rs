@@ -1,0 +1,1 @@
+//! Any connector behind a local listener.
