@@ -49,23 +49,10 @@ impl Daemon {
         let mut command = command(dir.path(), addr)?;
         let program = command.get_program().to_string_lossy().into_owned();
         let log = File::create(dir.path().join(LOG))?;
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .map_err(|e| {
-                Error::new(
-                    e.kind(),
-                    format!("cannot start {program}: {e}; `cargo xtask test` installs it"),
-                )
-            })?;
-        let mut daemon = Self {
-            program,
-            child,
-            dir,
-            addr,
-        };
+        let child = command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).spawn().map_err(|e| {
+            Error::new(e.kind(), format!("cannot start {program}: {e}; `cargo xtask test` installs it"))
+        })?;
+        let mut daemon = Self { program, child, dir, addr };
         daemon.wait_until_listening()?;
         Ok(daemon)
     }
@@ -74,11 +61,7 @@ impl Daemon {
         let deadline = Instant::now() + LIMIT;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Err(Error::other(format!(
-                    "{} ended with {status}:\n{}",
-                    self.program,
-                    self.log()
-                )));
+                return Err(Error::other(format!("{} ended with {status}:\n{}", self.program, self.log())));
             }
             if is_listening(self.addr.port())? {
                 return Ok(());
@@ -116,10 +99,8 @@ impl Daemon {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read(self.dir.path().join(LOG)).map_or_else(
-            |e| format!("no log: {e}"),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
+        std::fs::read(self.dir.path().join(LOG))
+            .map_or_else(|e| format!("no log: {e}"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Waits until the log holds `text`: a program may write down what happened after its peer has seen it.
@@ -130,11 +111,7 @@ impl Daemon {
         let deadline = Instant::now() + LIMIT;
         while !self.log().contains(text) {
             if Instant::now() > deadline {
-                return Err(Error::other(format!(
-                    "the log of {} lacks {text:?}:\n{}",
-                    self.program,
-                    self.log()
-                )));
+                return Err(Error::other(format!("the log of {} lacks {text:?}:\n{}", self.program, self.log())));
             }
             thread::sleep(POLL);
         }
@@ -148,12 +125,7 @@ impl Drop for Daemon {
         self.child.kill().ok();
         self.child.wait().ok();
         if thread::panicking() {
-            eprintln!(
-                "---- log of {} on {}\n{}----",
-                self.program,
-                self.addr,
-                self.log()
-            );
+            eprintln!("---- log of {} on {}\n{}----", self.program, self.addr, self.log());
         }
     }
 }
@@ -171,10 +143,7 @@ fn is_listening(port: u16) -> Result<bool> {
     tables += &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
     Ok(tables.lines().any(|line| {
         let mut columns = line.split_ascii_whitespace().skip(1);
-        columns
-            .next()
-            .is_some_and(|local| local.ends_with(&local_end))
-            && columns.nth(1) == Some(LISTEN)
+        columns.next().is_some_and(|local| local.ends_with(&local_end)) && columns.nth(1) == Some(LISTEN)
     }))
 }
 
@@ -185,10 +154,7 @@ fn is_listening(port: u16) -> Result<bool> {
 pub fn run(command: &mut Command) -> Result<String> {
     let shown = format!("{command:?}");
     let mut limited = Command::new("timeout");
-    limited
-        .arg("60")
-        .arg(command.get_program())
-        .args(command.get_args());
+    limited.arg("60").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => limited.env(name, value),
@@ -201,9 +167,6 @@ pub fn run(command: &mut Command) -> Result<String> {
     if output.status.success() {
         Ok(text)
     } else {
-        Err(Error::other(format!(
-            "{shown} ended with {}:\n{text}",
-            output.status
-        )))
+        Err(Error::other(format!("{shown} ended with {}:\n{text}", output.status)))
     }
 }

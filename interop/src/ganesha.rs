@@ -21,11 +21,7 @@ impl Ganesha {
     /// As [`Daemon::start`].
     pub fn start() -> Result<Self> {
         let daemon = Daemon::start(|dir, addr| {
-            let (export, recovery, config) = (
-                dir.join("export"),
-                dir.join("recovery"),
-                dir.join("ganesha.conf"),
-            );
+            let (export, recovery, config) = (dir.join("export"), dir.join("recovery"), dir.join("ganesha.conf"));
             fs::create_dir(&export)?;
             fs::create_dir(&recovery)?;
             // Without portmapper and D-Bus ganesha logs that it misses them, and serves. `Graceless`: the first
@@ -53,12 +49,7 @@ impl Ganesha {
                 ),
             )?;
             let mut ganesha = Command::new("ganesha.nfsd");
-            ganesha
-                .args(["-F", "-L", "STDERR"])
-                .arg("-f")
-                .arg(config)
-                .arg("-p")
-                .arg(dir.join("pid"));
+            ganesha.args(["-F", "-L", "STDERR"]).arg("-f").arg(config).arg("-p").arg(dir.join("pid"));
             Ok(ganesha)
         })?;
         Ok(Self { daemon })

@@ -34,12 +34,8 @@ impl Libnfs {
     /// # Errors
     /// libnfs-utils or a C compiler is missing.
     pub fn new(server: SocketAddr) -> Result<Self> {
-        let old = run(Command::new("sh").args(["-c", "ldd \"$(command -v nfs-cp)\""]))?
-            .contains("libnfs.so.13");
-        Ok(Self {
-            server,
-            preload: old.then(compile_room).transpose()?,
-        })
+        let old = run(Command::new("sh").args(["-c", "ldd \"$(command -v nfs-cp)\""]))?.contains("libnfs.so.13");
+        Ok(Self { server, preload: old.then(compile_room).transpose()? })
     }
 
     /// Copies a local file to the export.
@@ -67,11 +63,7 @@ impl Libnfs {
     }
 
     fn url(&self, name: &str) -> String {
-        format!(
-            "nfs://{}/export/{name}?version=4&nfsport={}",
-            self.server.ip(),
-            self.server.port()
-        )
+        format!("nfs://{}/export/{name}?version=4&nfsport={}", self.server.ip(), self.server.port())
     }
 
     fn command(&self, program: &str) -> Command {
@@ -87,9 +79,6 @@ fn compile_room() -> Result<TempDir> {
     let dir = TempDir::new()?;
     let source = dir.path().join("room.c");
     std::fs::write(&source, ROOM)?;
-    run(Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(dir.path().join("room.so"))
-        .arg(source))?;
+    run(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(dir.path().join("room.so")).arg(source))?;
     Ok(dir)
 }

@@ -15,9 +15,7 @@ use crate::{Daemon, run};
 pub fn s_server(options: &[&str]) -> Result<Daemon> {
     Daemon::start(|_, addr| {
         let mut server = Command::new("openssl");
-        server
-            .args(["s_server", "-accept", &addr.to_string()])
-            .args(options);
+        server.args(["s_server", "-accept", &addr.to_string()]).args(options);
         Ok(server)
     })
 }
@@ -32,10 +30,7 @@ pub fn s_client(server: SocketAddr, options: &[&str], input: &str) -> Result<Str
     let file = dir.path().join("input");
     std::fs::write(&file, input)?;
     run(Command::new("sh")
-        .args([
-            "-c",
-            "exec openssl s_client -connect \"$@\" -ign_eof < \"$0\"",
-        ])
+        .args(["-c", "exec openssl s_client -connect \"$@\" -ign_eof < \"$0\""])
         .arg(file)
         .arg(server.to_string())
         .args(options))

@@ -19,9 +19,7 @@ use crate::Daemon;
 pub fn stunnel(service: &str) -> Result<Daemon> {
     Daemon::start(|dir, addr| {
         let config = dir.join("stunnel.conf");
-        let text = format!(
-            "foreground = yes\npid =\nsyslog = no\ndebug = info\n[peer]\naccept = {addr}\n{service}\n"
-        );
+        let text = format!("foreground = yes\npid =\nsyslog = no\ndebug = info\n[peer]\naccept = {addr}\n{service}\n");
         fs::write(&config, text)?;
         let mut stunnel = Command::new("stunnel4");
         stunnel.arg(config);

@@ -36,10 +36,7 @@ fn libnfs_names_the_missing_file() {
     let ganesha = Ganesha::start().unwrap();
     let dir = TempDir::new().unwrap();
 
-    let error = Libnfs::new(ganesha.addr())
-        .unwrap()
-        .get("missing", &dir.path().join("copy"))
-        .unwrap_err();
+    let error = Libnfs::new(ganesha.addr()).unwrap().get("missing", &dir.path().join("copy")).unwrap_err();
 
     assert!(error.to_string().contains("NFS4ERR_NOENT"), "{error}");
 }
@@ -58,10 +55,7 @@ fn stunnel_client_and_server_carry_bytes_both_ways() {
 fn stunnel_client_refuses_another_name() {
     let pki = Pki::new();
     let server = pki.stunnel_server("");
-    let client = pki.stunnel_client(&format!(
-        "connect = {}\ncheckHost = other.example",
-        server.addr()
-    ));
+    let client = pki.stunnel_client(&format!("connect = {}\ncheckHost = other.example", server.addr()));
 
     let mut stream = TcpStream::connect(client.addr()).unwrap();
     let mut answer = Vec::new();
@@ -75,17 +69,11 @@ fn stunnel_client_refuses_another_name() {
 #[test]
 fn stunnel_server_asks_for_a_client_certificate() {
     let pki = Pki::new();
-    let server = pki.stunnel_server(&format!(
-        "CAfile = {}\nverifyChain = yes",
-        pki.path("ca.pem")
-    ));
+    let server = pki.stunnel_server(&format!("CAfile = {}\nverifyChain = yes", pki.path("ca.pem")));
     let connect = format!("connect = {}\ncheckHost = {NAME}", server.addr());
 
-    let with = pki.stunnel_client(&format!(
-        "{connect}\ncert = {}\nkey = {}",
-        pki.path("cert.pem"),
-        pki.path("key.pem")
-    ));
+    let with =
+        pki.stunnel_client(&format!("{connect}\ncert = {}\nkey = {}", pki.path("cert.pem"), pki.path("key.pem")));
     assert_eq!(exchange(&with, b"ping"), b"ping");
 
     let without = pki.stunnel_client(&connect);
@@ -94,56 +82,23 @@ fn stunnel_server_asks_for_a_client_certificate() {
     stream.write_all(b"ping").ok();
     stream.read_to_end(&mut answer).ok();
     assert_eq!(answer, b"");
-    server
-        .wait_for_log("peer did not return a certificate")
-        .unwrap();
+    server.wait_for_log("peer did not return a certificate").unwrap();
 }
 
 #[test]
 fn openssl_client_and_server_agree_on_tls_1_2_and_1_3() {
     let pki = Pki::new();
-    for (version, printed) in [
-        ("-tls1_2", "Protocol version: TLSv1.2"),
-        ("-tls1_3", "Protocol version: TLSv1.3"),
-    ] {
-        let server = s_server(&[
-            "-rev",
-            version,
-            "-cert",
-            &pki.path("cert.pem"),
-            "-key",
-            &pki.path("key.pem"),
-        ])
-        .unwrap();
-        let options = [
-            "-brief",
-            "-verify_return_error",
-            "-CAfile",
-            &pki.path("ca.pem"),
-            "-verify_hostname",
-        ];
+    for (version, printed) in [("-tls1_2", "Protocol version: TLSv1.2"), ("-tls1_3", "Protocol version: TLSv1.3")] {
+        let server =
+            s_server(&["-rev", version, "-cert", &pki.path("cert.pem"), "-key", &pki.path("key.pem")]).unwrap();
+        let options = ["-brief", "-verify_return_error", "-CAfile", &pki.path("ca.pem"), "-verify_hostname"];
 
-        let said = s_client(
-            server.addr(),
-            &[&options[..], &[NAME]].concat(),
-            "hello\nCLOSE\n",
-        )
-        .unwrap();
-        assert!(
-            said.contains(printed) && said.contains("Verification: OK") && said.contains("olleh"),
-            "{said}"
-        );
+        let said = s_client(server.addr(), &[&options[..], &[NAME]].concat(), "hello\nCLOSE\n").unwrap();
+        assert!(said.contains(printed) && said.contains("Verification: OK") && said.contains("olleh"), "{said}");
 
-        let refused = s_client(
-            server.addr(),
-            &[&options[..], &["other.example"]].concat(),
-            "hello\nCLOSE\n",
-        )
-        .unwrap_err();
-        assert!(
-            refused.to_string().contains("hostname mismatch"),
-            "{refused}"
-        );
+        let refused =
+            s_client(server.addr(), &[&options[..], &["other.example"]].concat(), "hello\nCLOSE\n").unwrap_err();
+        assert!(refused.to_string().contains("hostname mismatch"), "{refused}");
     }
 }
 
@@ -152,11 +107,7 @@ fn haproxy_puts_tls_around_plain_bytes() {
     let pki = Pki::new();
     let server = pki.stunnel_server("");
     let ca = pki.path("ca.pem");
-    let proxy = haproxy(&format!(
-        "{} ssl verify required ca-file {ca} verifyhost {NAME}",
-        server.addr()
-    ))
-    .unwrap();
+    let proxy = haproxy(&format!("{} ssl verify required ca-file {ca} verifyhost {NAME}", server.addr())).unwrap();
 
     let sent = noise(MIB);
     assert!(exchange(&proxy, &sent) == sent, "the echo differs");
@@ -172,22 +123,14 @@ fn plain_servers_count_and_produce() {
     assert_eq!(count, 1000_u64.to_be_bytes());
 
     let mut bytes = Vec::new();
-    TcpStream::connect(plain::source(3).unwrap())
-        .unwrap()
-        .read_to_end(&mut bytes)
-        .unwrap();
+    TcpStream::connect(plain::source(3).unwrap()).unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, [0; 3]);
 }
 
 #[test]
 fn a_peer_that_cannot_start_says_why() {
     let error = stunnel("client = yes\nno-such-option = 1").unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("\"no-such-option = 1\": Specified option name is not valid here"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("\"no-such-option = 1\": Specified option name is not valid here"), "{error}");
 }
 
 /// Sends the bytes to an echo server behind the proxy and returns what comes back.
@@ -224,18 +167,12 @@ impl Pki {
         let mut root = CertificateParams::new([]).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // By default rcgen gives every certificate the same subject, which OpenSSL takes for self-signed.
-        root.distinguished_name
-            .push(DnType::CommonName, "test root");
+        root.distinguished_name.push(DnType::CommonName, "test root");
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new([NAME.to_owned()])
-            .unwrap()
-            .signed_by(&key, &root)
-            .unwrap();
+        let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &root).unwrap();
 
-        let pki = Self {
-            dir: TempDir::new().unwrap(),
-        };
+        let pki = Self { dir: TempDir::new().unwrap() };
         fs::write(pki.path("ca.pem"), root.pem()).unwrap();
         fs::write(pki.path("cert.pem"), leaf.pem()).unwrap();
         fs::write(pki.path("key.pem"), key.serialize_pem()).unwrap();
@@ -250,17 +187,11 @@ impl Pki {
     fn stunnel_server(&self, more: &str) -> interop::Daemon {
         let (cert, key) = (self.path("cert.pem"), self.path("key.pem"));
         let echo = plain::echo().unwrap();
-        stunnel(&format!(
-            "cert = {cert}\nkey = {key}\nconnect = {echo}\n{more}"
-        ))
-        .unwrap()
+        stunnel(&format!("cert = {cert}\nkey = {key}\nconnect = {echo}\n{more}")).unwrap()
     }
 
     fn stunnel_client(&self, more: &str) -> interop::Daemon {
         let ca = self.path("ca.pem");
-        stunnel(&format!(
-            "client = yes\nCAfile = {ca}\nverifyChain = yes\n{more}"
-        ))
-        .unwrap()
+        stunnel(&format!("client = yes\nCAfile = {ca}\nverifyChain = yes\n{more}")).unwrap()
     }
 }

@@ -1,0 +1,73 @@
+//! The Debian packages that the tests against real peers need.
+
+use std::env;
+use std::io::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::steps::Steps;
+
+/// Package, the file of it that is used, what for.
+const NEEDED: &[(&str, &str, &str)] = &[
+    ("haproxy", "haproxy", "TLS-initiating proxy, for comparison"),
+    ("libnfs-utils", "nfs-cp", "NFSv4 client in user space"),
+    ("nfs-ganesha", "ganesha.nfsd", "NFSv4 server in user space"),
+    ("nfs-ganesha-vfs", "libfsalvfs.so", "nfs-ganesha's export of a local folder"),
+    ("openssl", "openssl", "TLS server and client of another make"),
+    ("stunnel4", "stunnel4", "TLS tunnel of another make, as client and as server"),
+];
+
+/// Makes sure that every package is there, installing what is missing.
+pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (package, file, purpose) in &missing {
+        println!("missing: {file} of {package} ({purpose})");
+    }
+    let packages: Vec<&str> = missing.iter().map(|(package, ..)| *package).collect();
+    let advice = format!(
+        "install the missing packages with: apt-get update && apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
+    let Some(apt_get) = apt_get() else {
+        return Err(Error::other(advice));
+    };
+    steps
+        .run("apt-get update", apt_get().arg("update"))
+        .and_then(|()| {
+            steps.run("apt-get install", apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages))
+        })
+        .map_err(|error| Error::other(format!("{error}; {advice}")))?;
+    if self::missing().is_empty() { Ok(()) } else { Err(Error::other(advice)) }
+}
+
+fn missing() -> Vec<&'static (&'static str, &'static str, &'static str)> {
+    NEEDED.iter().filter(|(_, file, _)| !folders().any(|folder| folder.join(file).exists())).collect()
+}
+
+/// Where the files may be: `/usr/sbin` is not on everybody's path, and ganesha has its plug-ins beside the libraries.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let libraries = format!("/usr/lib/{}-linux-gnu/ganesha", env::consts::ARCH);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path: Vec<PathBuf> = env::split_paths(&path).collect();
+    path.into_iter().chain(["/usr/sbin".into(), libraries.into(), "/usr/lib64/ganesha".into()])
+}
+
+/// How to call apt-get as root without a question, if that is possible.
+fn apt_get() -> Option<impl Fn() -> Command> {
+    let succeeds = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let possible =
+        Path::new("/usr/bin/apt-get").exists() && (root || succeeds(Command::new("sudo").args(["-n", "true"])));
+    possible.then_some(move || {
+        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+        if !root {
+            command.args(["-n", "env"]);
+        }
+        // Runlevel 1 keeps the packages from starting their services: the tests start their own, on their own ports.
+        command.args(["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-o", "DPkg::Lock::Timeout=120"]);
+        command
+    })
+}
