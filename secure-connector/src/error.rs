@@ -2,7 +2,7 @@
 
 mod explain;
 
-use std::{error::Error as StdError, fmt, io, net::SocketAddr, time::Duration, time::SystemTime};
+use std::{error::Error as StdError, fmt, io, net::SocketAddr, path::PathBuf, time::Duration, time::SystemTime};
 
 use crate::TlsVersion;
 
@@ -41,7 +41,16 @@ pub enum ConnectError {
         attempts: Vec<Attempt>,
     },
 
-    /// A stage took longer than its limit.
+    /// The Unix domain socket did not accept a connection.
+    #[error("cannot connect to {}", path.display())]
+    ConnectUnix {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// A stage took longer than its limit. (Addresses that never answer are in [`Connect`](Self::Connect).)
     #[error("{stage} took longer than {limit:?}")]
     Timeout {
         /// The stage that was under way.
@@ -259,7 +268,11 @@ impl ConnectError {
     /// client is able to read the response"). A verdict on a certificate does not change by asking again.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Dns { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::RevocationUnknown { .. } => true,
+            Self::Dns { .. }
+            | Self::Connect { .. }
+            | Self::ConnectUnix { .. }
+            | Self::Timeout { .. }
+            | Self::RevocationUnknown { .. } => true,
             Self::Tls { reason, .. } => match reason {
                 TlsFailure::Closed | TlsFailure::Reset => true,
                 // "An internal error unrelated to the peer or the correctness of the protocol" (RFC 8446 section 6.2).
@@ -278,7 +291,7 @@ impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
             ConnectError::Config { .. } => io::ErrorKind::InvalidInput,
-            ConnectError::Dns { source, .. } => source.kind(),
+            ConnectError::Dns { source, .. } | ConnectError::ConnectUnix { source, .. } => source.kind(),
             ConnectError::Connect { attempts } => {
                 attempts.last().map_or(io::ErrorKind::NotConnected, |a| a.error.kind())
             }

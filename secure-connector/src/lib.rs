@@ -7,8 +7,16 @@
 mod backoff;
 pub use backoff::Backoff;
 
+mod clock;
+pub use clock::{Clock, SystemClock};
+
 mod connector;
 pub use connector::{BoxedConnector, SecureAcceptor, SecureConnector, SecureStream, SecureTransport};
+
+#[cfg(feature = "__tls")]
+mod dial;
+#[cfg(feature = "__tls")]
+pub use dial::{Dial, Keepalive, Resolve, Socket, SystemResolver, TcpOptions};
 
 mod error;
 pub use error::{Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TlsFailure, Untrusted};
@@ -27,6 +35,9 @@ pub use report::{
 
 mod stream;
 pub use stream::BoxedStream;
+
+mod timeouts;
+pub use timeouts::Timeouts;
 
 #[cfg(feature = "__tls")]
 mod tls;

@@ -14,6 +14,10 @@ impl ConnectError {
                  (for an Amazon VPC: enableDnsSupport and enableDnsHostnames), or give the address itself."
             ),
             Self::Connect { attempts } => explain_attempts(attempts),
+            Self::ConnectUnix { path, source } => format!(
+                "Nothing serves {} ({source}). Check that the server runs and that we may write to the socket.",
+                path.display()
+            ),
             Self::Timeout { stage, limit } => explain_timeout(*stage, *limit),
             Self::Tls { reason, .. } => reason.explain(),
             Self::Identity { expected, presented } => presented.explain(expected),

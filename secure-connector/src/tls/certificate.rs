@@ -19,6 +19,11 @@ use crate::{CertificateSummary, PresentedNames};
 /// Why a certificate cannot be read.
 pub(crate) type ReadError = x509_parser::nom::Err<X509Error>;
 
+/// Whether `bytes` begin like a DER certificate: a SEQUENCE of more than 127 octets. No text begins so.
+pub(crate) fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x81..=0x84, ..])
+}
+
 pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, ReadError> {
     X509Certificate::from_der(der).map(|(_, certificate)| certificate)
 }

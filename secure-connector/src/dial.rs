@@ -1,0 +1,155 @@
+//! What is dialled, and how the transport is opened. Names that are dialled prove nothing: verification is separate.
+
+mod happy_eyeballs;
+mod socket;
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::net::UnixStream;
+
+pub use self::socket::{Keepalive, Socket, TcpOptions};
+use crate::{ConnectError, Stage, Timeouts, Timings};
+
+/// Where a connection goes to.
+#[derive(Clone)]
+pub struct Dial(Target);
+
+#[derive(Clone)]
+enum Target {
+    Name { host: String, port: u16, resolver: Arc<dyn Resolve> },
+    Addresses(Vec<SocketAddr>),
+    Unix(PathBuf),
+}
+
+/// Turns a name into addresses: a hook for service discovery, pinned addresses and tests.
+#[async_trait]
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// All addresses of `host`, preferred ones first. An empty list counts as "not found".
+    ///
+    /// # Errors
+    /// Any [`io::Error`]; it becomes the source of [`ConnectError::Dns`].
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The operating system's resolver (`getaddrinfo`, on a blocking thread), asked anew for every connection.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemResolver;
+
+impl Dial {
+    /// A host name (or the text of an IP address), resolved for every connection by the [`SystemResolver`].
+    pub fn name(host: impl Into<String>, port: u16) -> Self {
+        Self::name_resolved_by(host, port, Arc::new(SystemResolver))
+    }
+
+    /// A host name, resolved for every connection by `resolver`.
+    pub fn name_resolved_by(host: impl Into<String>, port: u16, resolver: Arc<dyn Resolve>) -> Self {
+        Self(Target::Name { host: host.into(), port, resolver })
+    }
+
+    /// Fixed addresses, preferred ones first.
+    pub fn addresses(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self(Target::Addresses(addresses.into_iter().collect()))
+    }
+
+    /// A Unix domain socket.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self(Target::Unix(path.into()))
+    }
+
+    /// The host name that is dialled; `None` for addresses, the text of an address, and Unix sockets.
+    pub fn host_name(&self) -> Option<&str> {
+        match &self.0 {
+            Target::Name { host, .. } if host.parse::<IpAddr>().is_err() => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing to dial.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.0 {
+            Target::Name { host, .. } => host.is_empty(),
+            Target::Addresses(addresses) => addresses.is_empty(),
+            Target::Unix(path) => path.as_os_str().is_empty(),
+        }
+    }
+
+    /// Opens a transport. Dropping the future gives up every attempt.
+    pub(crate) async fn open(
+        &self,
+        options: &TcpOptions,
+        timeouts: &Timeouts,
+        timings: &mut Timings,
+    ) -> Result<Socket, ConnectError> {
+        let addresses = match &self.0 {
+            Target::Unix(path) => return open_unix(path.clone(), timeouts, timings).await,
+            Target::Addresses(addresses) => addresses.clone(),
+            Target::Name { host, port, resolver } => {
+                let started = Instant::now();
+                let resolved = timeouts.run(Stage::Dns, resolve(&**resolver, host, *port)).await?;
+                timings.set(Stage::Dns, started.elapsed());
+                resolved
+            }
+        };
+        let started = Instant::now();
+        let connected = happy_eyeballs::connect(addresses, options, timeouts.of(Stage::Tcp)).await;
+        timings.set(Stage::Tcp, started.elapsed());
+        connected
+    }
+}
+
+impl fmt::Display for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Target::Name { host, port, .. } => write!(f, "{host}:{port}"),
+            Target::Addresses(addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                f.write_str(&addresses.join(", "))
+            }
+            Target::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dial({self})")
+    }
+}
+
+#[async_trait]
+impl Resolve for SystemResolver {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        tokio::net::lookup_host((host, port)).await.map(Iterator::collect)
+    }
+}
+
+async fn resolve(resolver: &dyn Resolve, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    let failed = |source| ConnectError::Dns { host: host.to_owned(), source };
+    let addresses = resolver.resolve(host, port).await.map_err(failed)?;
+    if addresses.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the resolver returned no address")));
+    }
+    Ok(addresses)
+}
+
+async fn open_unix(path: PathBuf, timeouts: &Timeouts, timings: &mut Timings) -> Result<Socket, ConnectError> {
+    let started = Instant::now();
+    let connect = async {
+        let stream = UnixStream::connect(&path).await;
+        stream.map_err(|source| ConnectError::ConnectUnix { path: path.clone(), source })
+    };
+    let stream = timeouts.run(Stage::Tcp, connect).await?;
+    timings.set(Stage::Tcp, started.elapsed());
+    Ok(Socket::unix(stream, path))
+}
+
+/// RFC 8305 section 5: "recommended value is 250 milliseconds".
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -1,0 +1,202 @@
+//! The TLS connector: dial, identity, handshake, verdict, report.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
+
+use super::{
+    builder::TlsConnectorBuilder, generation::Generation, handshake::handshake, stream::TlsStream, verify::PeerVerifier,
+};
+use crate::{
+    Clock, ConnectError, CurrentIdentity, Dial, IdentityUnavailable, SecureConnector, SecureTransport, Socket, Stage,
+    TcpOptions, Timeouts, Timings, TlsVersion,
+};
+
+/// A TLS client for one peer.
+///
+/// What is dialled ([`Dial`]), what is sent as server name ([`Sni`](crate::Sni)) and what the peer has to prove
+/// ([`PeerVerifier`]) are three separate things.
+///
+/// # Example
+/// ```
+/// use secure_connector::{Dial, PeerVerifier, Roots, SecureConnector, SecureStream, TlsConnector};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let peer = PeerVerifier::check_host(Roots::amazon(), ["fs-0123456789abcdef0.efs.us-east-1.amazonaws.com".parse()?])?;
+/// let connector = TlsConnector::builder(Dial::addresses(["10.0.0.9:2049".parse()?]), peer).build()?;
+/// let stream = connector.connect().await?;
+/// println!("{}", stream.report());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Sessions
+/// Sessions are resumed across connections of one connector, never across identities. TLS does not verify the peer again
+/// on resumption; this connector does: expiry, trust anchors and pins are judged from the session's stored chain, and a
+/// session that fails is dropped together with all others, followed by one full handshake.
+///
+/// # Limitations
+/// No early data (RFC 8446 section 2.3: it can be replayed) and no key log.
+pub struct TlsConnector {
+    pub(super) dial: Dial,
+    pub(super) server_name: ServerName<'static>,
+    pub(super) sni: Option<String>,
+    pub(super) peer: PeerVerifier,
+    pub(super) minimum: TlsVersion,
+    pub(super) timeouts: Timeouts,
+    pub(super) tcp: TcpOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What every generation shares.
+    pub(super) base: ClientConfig,
+    pub(super) identities: Option<watch::Receiver<CurrentIdentity>>,
+    pub(super) current: ArcSwap<Generation>,
+    pub(super) rotating: Mutex<()>,
+}
+
+impl TlsConnector {
+    /// Starts with the two decisions that have no default: where to, and what the peer has to prove.
+    pub fn builder(dial: Dial, peer: PeerVerifier) -> TlsConnectorBuilder {
+        TlsConnectorBuilder::new(dial, peer)
+    }
+
+    async fn connect_within_total(&self) -> Result<TlsStream<Socket>, ConnectError> {
+        let mut timings = Timings::default();
+        let generation = self.generation(&mut timings).await?;
+        match self.dial_and_secure(&generation, timings).await {
+            // The stored chain no longer stands, which says nothing about the peer's present one.
+            Err(Refused { resumed: true, .. }) => {
+                self.dial_and_secure(&generation, timings).await.map_err(|refused| refused.error)
+            }
+            other => other.map_err(|refused| refused.error),
+        }
+    }
+
+    async fn dial_and_secure(
+        &self,
+        generation: &Generation,
+        mut timings: Timings,
+    ) -> Result<TlsStream<Socket>, Refused> {
+        let socket = self.dial.open(&self.tcp, &self.timeouts, &mut timings).await?;
+        let peer = socket.peer().to_owned();
+        let mut stream = self.secure_as(generation, socket, timings).await?;
+        stream.report_mut().peer = Some(peer);
+        Ok(stream)
+    }
+
+    async fn secure_as<IO>(
+        &self,
+        generation: &Generation,
+        io: IO,
+        timings: Timings,
+    ) -> Result<TlsStream<IO>, Refused>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let limit = self.timeouts.of(Stage::Tls);
+        let shaken = tokio::time::timeout(limit, handshake(self, generation, io, timings)).await;
+        shaken.unwrap_or_else(|_| Err(ConnectError::Timeout { stage: Stage::Tls, limit }.into()))
+    }
+
+    /// The generation of the current identity, made when the identity is seen for the first time.
+    async fn generation(&self, timings: &mut Timings) -> Result<Arc<Generation>, ConnectError> {
+        let Some(identities) = &self.identities else { return Ok(self.current.load_full()) };
+        let current = identities.borrow().clone();
+        let identity = match current {
+            Err(unavailable) if unavailable.pending => {
+                let started = Instant::now();
+                let identity = self.timeouts.run(Stage::Identity, first_identity(identities.clone())).await?;
+                timings.set(Stage::Identity, started.elapsed());
+                identity
+            }
+            other => other.map_err(ConnectError::NoIdentity)?,
+        };
+        if !identity.is_current(self.clock.now()) {
+            let reason = format!("our own certificate is outside its validity period: {}", identity.certificate());
+            return Err(ConnectError::NoIdentity(IdentityUnavailable::failed(reason)));
+        }
+        let generation = self.current.load_full();
+        if generation.is_for(&identity) {
+            return Ok(generation);
+        }
+        let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.current.load_full();
+        if generation.is_for(&identity) {
+            return Ok(generation);
+        }
+        let generation = Arc::new(Generation::new(&self.base, Some(identity)));
+        self.current.store(generation.clone());
+        Ok(generation)
+    }
+}
+
+#[async_trait]
+impl SecureConnector for TlsConnector {
+    type Stream = TlsStream<Socket>;
+
+    async fn connect(&self) -> Result<Self::Stream, ConnectError> {
+        self.timeouts.run(Stage::Total, self.connect_within_total()).await
+    }
+}
+
+/// Secures a transport that is already open; what the connector would dial plays no part.
+///
+/// A resumed session whose stored chain no longer stands is refused here, since the transport is spent; the next call
+/// makes a full handshake.
+#[async_trait]
+impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> SecureTransport<IO> for TlsConnector {
+    type Stream = TlsStream<IO>;
+
+    async fn secure(&self, io: IO) -> Result<Self::Stream, ConnectError> {
+        let secure = async {
+            let mut timings = Timings::default();
+            let generation = self.generation(&mut timings).await?;
+            self.secure_as(&generation, io, timings).await.map_err(|refused| refused.error)
+        };
+        self.timeouts.run(Stage::Total, secure).await
+    }
+}
+
+impl fmt::Debug for TlsConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnector")
+            .field("dial", &self.dial)
+            .field("sni", &self.sni)
+            .field("peer", &self.peer)
+            .field("current", &self.current.load())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A failed attempt, and whether it was a resumed session that failed.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: ConnectError,
+    pub(super) resumed: bool,
+}
+
+impl From<ConnectError> for Refused {
+    fn from(error: ConnectError) -> Self {
+        Self { error, resumed: false }
+    }
+}
+
+async fn first_identity(
+    mut identities: watch::Receiver<CurrentIdentity>,
+) -> Result<Arc<crate::Identity>, ConnectError> {
+    let settled = identities.wait_for(|current| !matches!(current, Err(unavailable) if unavailable.pending)).await;
+    let current = match settled {
+        Ok(current) => current.clone(),
+        Err(_) => Err(IdentityUnavailable::failed("the source of identities ended before it delivered one")),
+    };
+    current.map_err(ConnectError::NoIdentity)
+}

@@ -1,0 +1,115 @@
+//! The handshake itself and the report of what it proved.
+
+use std::{future::poll_fn, pin::Pin, time::Instant};
+
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion, pki_types::CertificateDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    certificate,
+    connector::{Refused, TlsConnector},
+    diagnose,
+    first_bytes::FirstBytes,
+    generation::{self, Generation},
+    provider::is_post_quantum,
+    stream::TlsStream,
+    verify::{self, VerifiedPeer},
+};
+use crate::{ConnectError, SecurityReport, Stage, Timings, TlsSession, TlsVersion, Untrusted};
+
+pub(super) async fn handshake<IO>(
+    connector: &TlsConnector,
+    generation: &Generation,
+    io: IO,
+    mut timings: Timings,
+) -> Result<TlsStream<IO>, Refused>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let started = Instant::now();
+    let mut connect = tokio_rustls::TlsConnector::from(generation.config.clone())
+        .connect(connector.server_name.clone(), FirstBytes::new(io))
+        .into_fallible();
+    let (mut verdict, mut asked) = (None, false);
+    let shaken = poll_fn(|cx| {
+        let polled = Pin::new(&mut connect).poll(cx);
+        verdict = verify::take_verdict().or(verdict.take());
+        asked |= generation::take_asked();
+        polled
+    })
+    .await;
+    let (stream, verdict) = match (shaken, verdict) {
+        (Ok(stream), verdict) => (stream, verdict),
+        (Err(_), Some(Err(error))) => return Err(error.into()),
+        (Err((error, io)), _) => {
+            return Err(diagnose::handshake_error(error, io.first_bytes(), connector.minimum).into());
+        }
+    };
+    let tls = stream.get_ref().1;
+    let chain = tls.peer_certificates().unwrap_or_default();
+    let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+    let verified = match verdict {
+        Some(verdict) => verdict?,
+        // rustls does not call the verifier on resumption: expiry, anchors and pins are judged here.
+        None => connector.peer.judge(chain, connector.clock.now()).map_err(|error| {
+            generation.sessions.clear();
+            Refused { error, resumed }
+        })?,
+    };
+    timings.set(Stage::Tls, started.elapsed());
+    let report = report(connector, generation, tls, verified, (asked, resumed), timings)?;
+    Ok(TlsStream::new(stream, report))
+}
+
+fn report(
+    connector: &TlsConnector,
+    generation: &Generation,
+    tls: &ClientConnection,
+    verified: VerifiedPeer,
+    (asked, resumed): (bool, bool),
+    timings: Timings,
+) -> Result<SecurityReport, ConnectError> {
+    let mut report = SecurityReport::new(verified.verified().clone());
+    report.tls = Some(session(connector, generation, tls, resumed)?);
+    report.warnings.extend_from_slice(verified.warnings());
+    if let Some(identity) = generation.presented(asked, resumed) {
+        report.identity = Some(identity.certificate().clone());
+        report.authenticated_as = identity.authenticates_as().cloned();
+    }
+    report.timings = timings;
+    Ok(report)
+}
+
+fn session(
+    connector: &TlsConnector,
+    generation: &Generation,
+    tls: &ClientConnection,
+    resumed: bool,
+) -> Result<TlsSession, ConnectError> {
+    let group = tls.negotiated_key_exchange_group().map(|group| group.name());
+    let version = match tls.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+        _ => TlsVersion::Tls13,
+    };
+    let suite = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
+    let chain = tls.peer_certificates().unwrap_or_default();
+    Ok(TlsSession {
+        version,
+        cipher_suite: suite.unwrap_or_default(),
+        key_exchange: group.map(|group| format!("{group:?}")),
+        post_quantum: group.is_some_and(is_post_quantum),
+        fips: generation.config.fips(),
+        resumed,
+        alpn: tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
+        sni: connector.sni.clone(),
+        peer_chain: chain.iter().map(summary).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A chain may carry certificates that the verified path does not need; even those have to be readable to be reported.
+fn summary(der: &CertificateDer<'_>) -> Result<crate::CertificateSummary, ConnectError> {
+    certificate::summary(der).map_err(|error| ConnectError::Untrusted {
+        reason: Untrusted::Invalid { what: "a presented certificate cannot be read".into() },
+        source: Some(error.into()),
+    })
+}
