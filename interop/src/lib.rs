@@ -8,6 +8,7 @@ mod ganesha;
 mod haproxy;
 mod libnfs;
 mod openssl;
+mod pem_files;
 pub mod plain;
 mod stunnel;
 
@@ -16,4 +17,5 @@ pub use ganesha::Ganesha;
 pub use haproxy::haproxy;
 pub use libnfs::Libnfs;
 pub use openssl::{s_client, s_server};
+pub use pem_files::PemFiles;
 pub use stunnel::stunnel;

@@ -6,8 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
-use interop::{Ganesha, Libnfs, haproxy, plain, s_client, s_server, stunnel};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use interop::{Daemon, Ganesha, Libnfs, PemFiles, haproxy, plain, s_client, s_server, stunnel};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -43,9 +42,9 @@ fn libnfs_names_the_missing_file() {
 
 #[test]
 fn stunnel_client_and_server_carry_bytes_both_ways() {
-    let pki = Pki::new();
-    let server = pki.stunnel_server("");
-    let client = pki.stunnel_client(&format!("connect = {}\ncheckHost = {NAME}", server.addr()));
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = stunnel_server(&pem, "");
+    let client = stunnel_client(&pem, &format!("connect = {}\ncheckHost = {NAME}", server.addr()));
 
     let sent = noise(4 * MIB);
     assert!(exchange(&client, &sent) == sent, "the echo differs");
@@ -53,9 +52,9 @@ fn stunnel_client_and_server_carry_bytes_both_ways() {
 
 #[test]
 fn stunnel_client_refuses_another_name() {
-    let pki = Pki::new();
-    let server = pki.stunnel_server("");
-    let client = pki.stunnel_client(&format!("connect = {}\ncheckHost = other.example", server.addr()));
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = stunnel_server(&pem, "");
+    let client = stunnel_client(&pem, &format!("connect = {}\ncheckHost = other.example", server.addr()));
 
     let mut stream = TcpStream::connect(client.addr()).unwrap();
     let mut answer = Vec::new();
@@ -68,15 +67,14 @@ fn stunnel_client_refuses_another_name() {
 
 #[test]
 fn stunnel_server_asks_for_a_client_certificate() {
-    let pki = Pki::new();
-    let server = pki.stunnel_server(&format!("CAfile = {}\nverifyChain = yes", pki.path("ca.pem")));
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = stunnel_server(&pem, &format!("CAfile = {}\nverifyChain = yes", pem.ca()));
     let connect = format!("connect = {}\ncheckHost = {NAME}", server.addr());
 
-    let with =
-        pki.stunnel_client(&format!("{connect}\ncert = {}\nkey = {}", pki.path("cert.pem"), pki.path("key.pem")));
+    let with = stunnel_client(&pem, &format!("{connect}\ncert = {}\nkey = {}", pem.client_cert(), pem.client_key()));
     assert_eq!(exchange(&with, b"ping"), b"ping");
 
-    let without = pki.stunnel_client(&connect);
+    let without = stunnel_client(&pem, &connect);
     let mut stream = TcpStream::connect(without.addr()).unwrap();
     let mut answer = Vec::new();
     stream.write_all(b"ping").ok();
@@ -87,11 +85,10 @@ fn stunnel_server_asks_for_a_client_certificate() {
 
 #[test]
 fn openssl_client_and_server_agree_on_tls_1_2_and_1_3() {
-    let pki = Pki::new();
+    let pem = PemFiles::new(NAME).unwrap();
     for (version, printed) in [("-tls1_2", "Protocol version: TLSv1.2"), ("-tls1_3", "Protocol version: TLSv1.3")] {
-        let server =
-            s_server(&["-rev", version, "-cert", &pki.path("cert.pem"), "-key", &pki.path("key.pem")]).unwrap();
-        let options = ["-brief", "-verify_return_error", "-CAfile", &pki.path("ca.pem"), "-verify_hostname"];
+        let server = s_server(&["-rev", version, "-cert", &pem.server_cert(), "-key", &pem.server_key()]).unwrap();
+        let options = ["-brief", "-verify_return_error", "-CAfile", &pem.ca(), "-verify_hostname"];
 
         let said = s_client(server.addr(), &[&options[..], &[NAME]].concat(), "hello\nCLOSE\n").unwrap();
         assert!(said.contains(printed) && said.contains("Verification: OK") && said.contains("olleh"), "{said}");
@@ -104,9 +101,9 @@ fn openssl_client_and_server_agree_on_tls_1_2_and_1_3() {
 
 #[test]
 fn haproxy_puts_tls_around_plain_bytes() {
-    let pki = Pki::new();
-    let server = pki.stunnel_server("");
-    let ca = pki.path("ca.pem");
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = stunnel_server(&pem, "");
+    let ca = pem.ca();
     let proxy = haproxy(&format!("{} ssl verify required ca-file {ca} verifyhost {NAME}", server.addr())).unwrap();
 
     let sent = noise(MIB);
@@ -134,7 +131,7 @@ fn a_peer_that_cannot_start_says_why() {
 }
 
 /// Sends the bytes to an echo server behind the proxy and returns what comes back.
-fn exchange(proxy: &interop::Daemon, bytes: &[u8]) -> Vec<u8> {
+fn exchange(proxy: &Daemon, bytes: &[u8]) -> Vec<u8> {
     let stream = TcpStream::connect(proxy.addr()).unwrap();
     let mut answer = Vec::new();
     std::thread::scope(|scope| {
@@ -157,41 +154,12 @@ fn sha256(file: &Path) -> String {
     hex::encode(Sha256::digest(fs::read(file).unwrap()))
 }
 
-/// A root and one certificate for [`NAME`], as PEM files.
-struct Pki {
-    dir: TempDir,
+/// TLS in front of an echo server.
+fn stunnel_server(pem: &PemFiles, more: &str) -> Daemon {
+    let echo = plain::echo().unwrap();
+    stunnel(&format!("cert = {}\nkey = {}\nconnect = {echo}\n{more}", pem.server_cert(), pem.server_key())).unwrap()
 }
 
-impl Pki {
-    fn new() -> Self {
-        let mut root = CertificateParams::new([]).unwrap();
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // By default rcgen gives every certificate the same subject, which OpenSSL takes for self-signed.
-        root.distinguished_name.push(DnType::CommonName, "test root");
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &root).unwrap();
-
-        let pki = Self { dir: TempDir::new().unwrap() };
-        fs::write(pki.path("ca.pem"), root.pem()).unwrap();
-        fs::write(pki.path("cert.pem"), leaf.pem()).unwrap();
-        fs::write(pki.path("key.pem"), key.serialize_pem()).unwrap();
-        pki
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.dir.path().join(file).display().to_string()
-    }
-
-    /// TLS in front of an echo server.
-    fn stunnel_server(&self, more: &str) -> interop::Daemon {
-        let (cert, key) = (self.path("cert.pem"), self.path("key.pem"));
-        let echo = plain::echo().unwrap();
-        stunnel(&format!("cert = {cert}\nkey = {key}\nconnect = {echo}\n{more}")).unwrap()
-    }
-
-    fn stunnel_client(&self, more: &str) -> interop::Daemon {
-        let ca = self.path("ca.pem");
-        stunnel(&format!("client = yes\nCAfile = {ca}\nverifyChain = yes\n{more}")).unwrap()
-    }
+fn stunnel_client(pem: &PemFiles, more: &str) -> Daemon {
+    stunnel(&format!("client = yes\nCAfile = {}\nverifyChain = yes\n{more}", pem.ca())).unwrap()
 }
