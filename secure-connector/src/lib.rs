@@ -42,7 +42,10 @@ pub use timeouts::Timeouts;
 #[cfg(feature = "__tls")]
 mod tls;
 #[cfg(feature = "__tls")]
-pub use tls::PostQuantum;
+pub use tls::{
+    ConfigError, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin, VerifiedName,
+    VerifiedPeer,
+};
 
 #[cfg(feature = "tunnel")]
 mod tunnel;

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
 use x509_parser::{
+    asn1_rs::Any,
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate, X509Error},
     public_key::PublicKey,
@@ -74,6 +75,27 @@ pub(crate) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// An RSA key that can be broken: below 2048 bits (NIST SP 800-131A revision 2 section 3 disallows them), as `RSA-1024`.
+pub(crate) fn weak_key(certificate: &X509Certificate<'_>) -> Option<String> {
+    rsa_bits(certificate).filter(|bits| *bits < 2048).map(|bits| format!("RSA-{bits}"))
+}
+
+/// Content of the key's `AlgorithmIdentifier`, parameters included.
+pub(crate) fn key_algorithm<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    let (_, spki) = Any::from_der(certificate.public_key().raw).ok()?;
+    let (_, algorithm) = Any::from_der(spki.data).ok()?;
+    Some(algorithm.data)
+}
+
+/// Whole seconds, as certificates count; times before 1970 become 1970.
+pub(crate) fn to_unix(time: SystemTime) -> UnixTime {
+    UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+pub(crate) fn from_unix(time: UnixTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())
 }
 
 pub(crate) fn system_time(time: &ASN1Time) -> SystemTime {

@@ -96,8 +96,10 @@ pub enum NameError {
         label: String,
     },
     /// A character that no host name has.
-    #[error("{name:?} has the character {character:?}: write letters, digits, `-`, `_` and dots only, as in \
-        `db.example.com`")]
+    #[error(
+        "{name:?} has the character {character:?}: write letters, digits, `-`, `_` and dots only, as in \
+        `db.example.com`"
+    )]
     Character {
         /// The text as given.
         name: String,
@@ -119,8 +121,10 @@ pub enum NameError {
         name: String,
     },
     /// An address where only a name may stand.
-    #[error("{address} is an IP address, which is never sent as server name (RFC 6066 section 3): write a DNS name, or \
-        switch the server name off")]
+    #[error(
+        "{address} is an IP address, which is never sent as server name (RFC 6066 section 3): write a DNS name, or \
+        switch the server name off"
+    )]
     Address {
         /// The address.
         address: IpAddr,

@@ -20,7 +20,9 @@ pub struct SpkiPin([u8; 32]);
 #[non_exhaustive]
 pub enum PinError {
     /// Neither spelling.
-    #[error("{text:?} is no key pin: write SHA-256 of the SubjectPublicKeyInfo as 64 hexadecimal digits or 44 of base64")]
+    #[error(
+        "{text:?} is no key pin: write SHA-256 of the SubjectPublicKeyInfo as 64 hexadecimal digits or 44 of base64"
+    )]
     Spelling {
         /// The text as given.
         text: String,

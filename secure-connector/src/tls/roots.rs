@@ -200,11 +200,8 @@ impl Roots {
 
     fn read_der(der: &[u8], origin: &str) -> Result<Self, RootsError> {
         let mut roots = Self::nothing();
-        roots.add(&CertificateDer::from(der)).map_err(|source| RootsError::Certificate {
-            origin: origin.to_owned(),
-            index: 0,
-            source,
-        })?;
+        let added = roots.add(&CertificateDer::from(der));
+        added.map_err(|source| RootsError::Certificate { origin: origin.to_owned(), index: 0, source })?;
         roots.not_empty()
     }
 

@@ -1,0 +1,105 @@
+//! The verifier as rustls sees it.
+
+use std::{cell::Cell, sync::Arc};
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::{PeerVerifier, VerifiedPeer};
+use crate::{ConnectError, Untrusted};
+
+thread_local! {
+    /// The verdict on its way out of rustls.
+    ///
+    /// rustls lets a verifier return nothing but its own error type, which chooses the alert to the peer and has no room
+    /// for our reasons, and nothing at all on success. The verifier is shared by every handshake of a connector, so the
+    /// verdict cannot be left in it. But rustls calls it from within `read_tls`/`process_new_packets`, that is, inside one
+    /// `poll` of one handshake on this thread. So it is left here and taken by that handshake in the same `poll`, before
+    /// anything else can run on the thread.
+    static VERDICT: Cell<Option<Result<VerifiedPeer, ConnectError>>> = const { Cell::new(None) };
+}
+
+/// The verdict of the verification that ran during the present `poll` of a handshake, if one did.
+pub(crate) fn take_verdict() -> Option<Result<VerifiedPeer, ConnectError>> {
+    VERDICT.take()
+}
+
+pub(super) fn verifier(peer: PeerVerifier, algorithms: WebPkiSupportedAlgorithms) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(HandshakeVerifier { peer, algorithms })
+}
+
+#[derive(Debug)]
+struct HandshakeVerifier {
+    peer: PeerVerifier,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for HandshakeVerifier {
+    /// The name in `ServerName` is what is sent, not what is verified: the names to verify are in the policy.
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _sent: &ServerName<'_>,
+        _staple: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = self.peer.judge_presented(leaf, intermediates, now);
+        let answer = match &verdict {
+            Ok(_) => Ok(ServerCertVerified::assertion()),
+            Err(error) => Err(Error::InvalidCertificate(for_alert(error))),
+        };
+        VERDICT.set(Some(verdict));
+        answer
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The error for which rustls sends the alert that tells the peer's operator most (RFC 8446 section 6.2).
+fn for_alert(error: &ConnectError) -> CertificateError {
+    let reason = match error {
+        ConnectError::Identity { .. } => return CertificateError::NotValidForName, // bad_certificate
+        ConnectError::Revoked { .. } => return CertificateError::Revoked,          // certificate_revoked
+        ConnectError::RevocationUnknown { .. } => return CertificateError::UnknownRevocationStatus, // unknown_ca
+        ConnectError::Untrusted { reason, .. } => reason,
+        _ => return CertificateError::ApplicationVerificationFailure, // access_denied
+    };
+    match reason {
+        Untrusted::UnknownCa { .. } => CertificateError::UnknownIssuer, // unknown_ca
+        Untrusted::Expired { .. } => CertificateError::Expired,         // certificate_expired
+        // "A certificate has expired or is not currently valid."
+        Untrusted::NotYetValid { .. } => CertificateError::NotValidYet, // certificate_expired
+        Untrusted::WrongPurpose { .. } => CertificateError::InvalidPurpose, // unsupported_certificate
+        // "A valid certificate or PSK was received, but when access control was applied, the sender decided not to
+        // proceed."
+        Untrusted::PinMismatch { .. } => CertificateError::ApplicationVerificationFailure, // access_denied
+        Untrusted::WeakKey { .. } | Untrusted::Invalid { .. } => CertificateError::BadEncoding, // bad_certificate
+        // "Some other (unspecified) issue arose in processing the certificate": certificate_unknown.
+        other => CertificateError::Other(OtherError(Arc::new(std::io::Error::other(other.to_string())))),
+    }
+}
