@@ -5,6 +5,7 @@ mod echo;
 mod leaf;
 mod listener;
 pub mod misbehaving;
+pub mod nfs;
 mod pki;
 pub mod rustls_config;
 mod server_options;
