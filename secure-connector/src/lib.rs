@@ -43,8 +43,8 @@ pub use timeouts::Timeouts;
 mod tls;
 #[cfg(feature = "__tls")]
 pub use tls::{
-    ConfigError, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin, VerifiedName,
-    VerifiedPeer,
+    ConfigError, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin,
+    TlsConnector, TlsConnectorBuilder, TlsStream, VerifiedName, VerifiedPeer,
 };
 
 #[cfg(feature = "tunnel")]
