@@ -9,12 +9,12 @@ use crate::{ParseError, Region};
 ///
 /// The same name means different zones in two accounts: across accounts use the [`AvailabilityZoneId`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AvailabilityZoneName(String);
+pub struct AvailabilityZoneName(String, Region);
 
 impl AvailabilityZoneName {
     /// The region the zone is in.
-    pub fn region(&self) -> Region {
-        region_of(&self.0).expect("a zone is only built from a name with a region")
+    pub const fn region(&self) -> &Region {
+        &self.1
     }
 }
 
@@ -23,7 +23,7 @@ impl FromStr for AvailabilityZoneName {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match region_of(text) {
-            Some(_) => Ok(Self(text.to_owned())),
+            Some(region) => Ok(Self(text.to_owned(), region)),
             None => Err(ParseError {
                 expected: "the name of an Availability Zone, like us-east-1a",
                 found: text.to_owned(),

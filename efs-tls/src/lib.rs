@@ -4,6 +4,19 @@
 mod availability_zone;
 pub use availability_zone::{AvailabilityZoneId, AvailabilityZoneName};
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod certificate;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use certificate::{
+    CertificateError, CertificateRequest, ClientAuth, ClientCertificate, ClientInfo, CommonName, EfsCertificate,
+    EfsCertificateError, SignedConnect,
+};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod client_key;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use client_key::{ClientKey, KeyError, PublicKeyHash};
+
 mod mount_target;
 pub use mount_target::MountTargetName;
 

@@ -42,7 +42,12 @@ impl MountTargetName {
 
     /// The mount target in one zone: the only one that a One Zone file system has.
     pub fn one_zone(file_system: FileSystemId, zone: AvailabilityZoneName) -> Self {
-        Self { service: Service::ElasticFileSystem, region: zone.region(), file_system, zone: Zone::Named(zone) }
+        Self {
+            service: Service::ElasticFileSystem,
+            region: zone.region().clone(),
+            file_system,
+            zone: Zone::Named(zone),
+        }
     }
 
     /// The mount target of another account's file system. The name exists once a Route 53 record is made for it.

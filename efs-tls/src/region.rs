@@ -68,12 +68,12 @@ impl std::fmt::Display for Partition {
 /// works today: `xx-direction-n` with a two-letter area is commercial, as the AWS SDKs also take it. A name of the
 /// isolated form with an unknown partition (`us-isox-…`) is refused, since its DNS suffix cannot be known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Region(String);
+pub struct Region(String, Partition);
 
 impl Region {
     /// The partition the region belongs to.
-    pub fn partition(&self) -> Partition {
-        partition_of(&self.0).expect("a region is only built from a name with a partition")
+    pub const fn partition(&self) -> Partition {
+        self.1
     }
 }
 
@@ -82,7 +82,7 @@ impl FromStr for Region {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match partition_of(text) {
-            Some(_) => Ok(Self(text.to_owned())),
+            Some(partition) => Ok(Self(text.to_owned(), partition)),
             None => Err(ParseError {
                 expected: "the name of a region, like us-east-1",
                 found: text.to_owned(),
