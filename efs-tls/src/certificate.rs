@@ -180,7 +180,7 @@ impl fmt::Debug for ClientCertificate {
 #[non_exhaustive]
 pub enum CertificateError {
     /// EFS would refuse the signature.
-    #[error("the AWS credentials expired at {}; get new ones from their provider", humantime::format_rfc3339_seconds(*expired_at))]
+    #[error("the AWS credentials expired at {}; get new ones from their provider", utc(*expired_at))]
     CredentialsExpired {
         /// When they did.
         expired_at: SystemTime,
@@ -194,7 +194,7 @@ pub enum CertificateError {
         part: &'static str,
     },
     /// The time cannot be written as a UTCTime, as the protocol has it.
-    #[error("expected a time between 1970-01-01T00:15:00Z and 2049-12-31T21:00:00Z, found {:?}; set the clock of this host", .now)]
+    #[error("expected a time between 1970-01-01T00:15:00Z and 2049-12-31T20:59:59Z, found {}; set the clock of this host", utc(*now))]
     ClockOutOfRange {
         /// The time that was given.
         now: SystemTime,
@@ -227,4 +227,130 @@ fn utc_second(time: Option<SystemTime>, now: SystemTime) -> Result<DateTime, Cer
     time.and_then(|time| DateTime::from_system_time(time).ok())
         .filter(|time| time.year() <= der::asn1::UtcTime::MAX_YEAR)
         .ok_or(CertificateError::ClockOutOfRange { now })
+}
+
+fn utc(time: SystemTime) -> String {
+    DateTime::from_system_time(time)
+        .map_or_else(|_| "a time before 1970 or after 9999".to_owned(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn key() -> ClientKey {
+        ClientKey::from_pkcs8_pem(include_bytes!("../tests/keys/rsa-2048.pem")).unwrap()
+    }
+
+    fn request() -> CertificateRequest {
+        let common_name = CommonName::from_host_name("host.example");
+        CertificateRequest::new("fs-0123456789abcdef0".parse().unwrap(), "us-east-1".parse().unwrap(), common_name)
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    const NOW: u64 = 1_709_618_828; // 2024-03-05T06:07:08Z
+
+    #[track_caller]
+    fn refusal(credentials: Option<&Credentials>, now: SystemTime) -> String {
+        request().issue(&key(), credentials, now).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn it_is_valid_from_15_minutes_before_until_3_hours_after_to_the_second() {
+        let now = at(NOW) + Duration::from_millis(999);
+        let certificate = request().issue(&key(), None, now).unwrap();
+        assert_eq!(certificate.not_before(), at(NOW - 15 * 60));
+        assert_eq!(certificate.not_after(), at(NOW + 3 * 60 * 60));
+    }
+
+    #[test]
+    fn it_says_who_signed_and_until_when_the_credentials_last() {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, Some(at(NOW + 1)), "test");
+        let certificate = request().issue(&key(), Some(&credentials), at(NOW)).unwrap();
+        assert_eq!(certificate.authenticated_as(), Some("AKIDEXAMPLE"));
+        assert_eq!(certificate.credentials_expire_at(), Some(at(NOW + 1)));
+
+        let anonymous = request().issue(&key(), None, at(NOW)).unwrap();
+        assert_eq!((anonymous.authenticated_as(), anonymous.credentials_expire_at()), (None, None));
+        assert_eq!(anonymous.explain(), "anonymous: the certificate carries no IAM signature\n");
+    }
+
+    #[test]
+    fn the_explanation_shows_all_that_is_signed_but_the_session_token() {
+        let credentials = Credentials::new("ASIAEXAMPLE", "secret", Some("to/ken==".to_owned()), None, "test");
+        let certificate = request().issue(&key(), Some(&credentials), at(NOW)).unwrap();
+        let signed = request().sign(&key().public_key_hash(), &credentials, at(NOW)).unwrap();
+        assert!(signed.canonical_request().contains("X-Amz-Security-Token=to%2Fken%3D%3D&"));
+        let shown = signed.canonical_request().replace("to%2Fken%3D%3D", "[hidden]");
+        assert_eq!(
+            certificate.explain(),
+            format!(
+                "canonical request:\n{shown}\n\nstring to sign:\n{}\n\nsignature:\n{}\n",
+                signed.string_to_sign(),
+                signed.signature()
+            )
+        );
+    }
+
+    #[test]
+    fn an_empty_session_token_is_none() {
+        let [with, without] = [Some(String::new()), None]
+            .map(|token| Credentials::new("AKIDEXAMPLE", "secret", token, None, "test"))
+            .map(|credentials| request().issue(&key(), Some(&credentials), at(NOW)).unwrap());
+        assert_eq!(with.der(), without.der());
+    }
+
+    #[test]
+    fn credentials_that_have_expired_are_refused_and_those_about_to_are_not() {
+        let expiring = |seconds| Credentials::new("AKIDEXAMPLE", "secret", None, Some(at(seconds)), "test");
+        request().issue(&key(), Some(&expiring(NOW + 1)), at(NOW)).unwrap();
+        assert_eq!(
+            refusal(Some(&expiring(NOW)), at(NOW)),
+            "the AWS credentials expired at 2024-03-05T06:07:08Z; get new ones from their provider"
+        );
+    }
+
+    #[test]
+    fn credentials_with_a_line_break_or_nothing_in_them_are_refused_by_part() {
+        let credentials =
+            |id: &str, secret: &str, token: &str| Credentials::new(id, secret, Some(token.to_owned()), None, "test");
+        request().issue(&key(), Some(&credentials("a", "b", "c")), at(NOW)).unwrap();
+        for (malformed, part) in [
+            (credentials("", "b", "c"), "access key id"),
+            (credentials("a\n", "b", "c"), "access key id"),
+            (credentials("a", "", "c"), "secret access key"),
+            (credentials("a", "b ", "c"), "secret access key"),
+            (credentials("a", "b", "c\r\n"), "session token"),
+            (credentials("a", "b", "\u{e9}"), "session token"),
+        ] {
+            let expected = format!(
+                "the {part} is empty or has characters that AWS does not issue; \
+                 look for a space or a line break at its end"
+            );
+            assert_eq!(refusal(Some(&malformed), at(NOW)), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_that_utctime_cannot_tell_is_refused() {
+        const FIRST: u64 = 15 * 60;
+        const LAST: u64 = 2_524_597_199; // 2049-12-31T20:59:59Z
+        for good in [FIRST, LAST] {
+            request().issue(&key(), None, at(good)).unwrap();
+        }
+        for (bad, shown) in [(at(FIRST - 1), "1970-01-01T00:14:59Z"), (at(LAST + 1), "2049-12-31T21:00:00Z")] {
+            let expected = format!(
+                "expected a time between 1970-01-01T00:15:00Z and 2049-12-31T20:59:59Z, found {shown}; \
+                 set the clock of this host"
+            );
+            assert_eq!(refusal(None, bad), expected);
+        }
+        let before_1970 = UNIX_EPOCH - Duration::from_secs(1);
+        assert!(refusal(None, before_1970).contains("found a time before 1970 or after 9999"));
+    }
 }

@@ -221,3 +221,83 @@ fn skip_rest<'a>(fields: &mut impl Reader<'a>) -> der::Result<()> {
 
 /// `rsaEncryption`, RFC 8017 appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSA_2048: &str = include_str!("../tests/keys/rsa-2048.pem");
+
+    #[track_caller]
+    fn refusal(pem: &str) -> String {
+        ClientKey::from_pkcs8_pem(pem.as_bytes()).unwrap_err().to_string()
+    }
+
+    fn der(pem: &str) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_pkcs8_der().to_vec())
+    }
+
+    #[test]
+    fn an_rsa_key_of_2048_bits_is_taken_as_pem_and_as_der() {
+        let key = ClientKey::from_pkcs8_pem(RSA_2048.as_bytes()).unwrap();
+        assert_eq!(key.public_key_hash().to_string(), "60d4a4e8ae5823dacfae666d1833134ed4923bbd");
+        let same = ClientKey::from_pkcs8_der(der(RSA_2048)).unwrap();
+        assert_eq!(same.public_key_hash(), key.public_key_hash());
+        assert_eq!(
+            format!("{key:?}"),
+            "ClientKey { public_key_hash: PublicKeyHash(60d4a4e8ae5823dacfae666d1833134ed4923bbd), pkcs8: \"[redacted]\" }"
+        );
+    }
+
+    #[test]
+    fn other_blocks_before_the_key_do_not_matter() {
+        let with_text =
+            format!("bag attributes\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{RSA_2048}");
+        ClientKey::from_pkcs8_pem(with_text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_an_unencrypted_pkcs8_key_is_refused_with_what_it_is() {
+        for (pem, found) in [
+            (include_str!("../tests/keys/rsa-2048-pkcs1.pem"), "a PKCS#1 key"),
+            (include_str!("../tests/keys/ec-p256-sec1.pem"), "a SEC1 key"),
+            (include_str!("../tests/keys/rsa-2048-encrypted.pem"), "an encrypted key"),
+            ("", "no readable PEM block"),
+            ("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n", "no readable PEM block"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "other bytes"),
+        ] {
+            let expected = format!(
+                "expected an unencrypted PKCS#8 private key, found {found}; convert it with `openssl pkcs8 -topk8 -nocrypt`"
+            );
+            assert_eq!(refusal(pem), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_rsa_is_refused_with_its_algorithm() {
+        let error = ClientKey::from_pkcs8_pem(include_bytes!("../tests/keys/ec-p256.pem")).unwrap_err();
+        assert!(matches!(&error, KeyError::NotRsa { algorithm } if algorithm == "1.2.840.10045.2.1"), "{error}");
+    }
+
+    #[test]
+    fn an_rsa_key_below_2048_bits_is_refused_with_its_size() {
+        let error = ClientKey::from_pkcs8_pem(include_bytes!("../tests/keys/rsa-1024.pem")).unwrap_err();
+        assert!(matches!(error, KeyError::TooSmall { bits: 1024 }), "{error}");
+    }
+
+    #[test]
+    fn an_rsa_key_whose_numbers_do_not_fit_is_refused_by_the_library() {
+        let mut broken = der(RSA_2048);
+        broken[60] ^= 1; // inside the modulus
+        let error = ClientKey::from_pkcs8_der(broken).unwrap_err();
+        assert!(matches!(error, KeyError::Unusable { .. }), "{error}");
+    }
+
+    #[cfg(feature = "aws-lc-rs")]
+    #[tokio::test]
+    async fn a_key_that_is_made_has_3072_bits() {
+        let key = ClientKey::generate().await.unwrap();
+        let (_, rsa) = read_private_key_info(&key.pkcs8).unwrap();
+        assert_eq!(modulus_bits(rsa).unwrap(), 3072);
+    }
+}

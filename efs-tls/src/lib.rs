@@ -1,4 +1,32 @@
-//! Amazon EFS over TLS from inside a Rust process.
+//! Amazon EFS over TLS from inside a Rust process: no mount helper, no stunnel, no files.
+//!
+//! A mount target of EFS speaks NFS inside TLS. Who the client is, which file system it wants and by which access point
+//! it enters all stand in the client certificate, which the client makes itself and signs with its AWS credentials.
+//! Here that certificate is a pure function of request, key, credentials and time:
+//! ```
+//! # #[cfg(feature = "aws-lc-rs")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use aws_credential_types::Credentials;
+//! use efs_tls::{CertificateRequest, ClientKey, CommonName};
+//!
+//! let key = ClientKey::generate().await?;
+//! let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None, None, "example");
+//! let certificate =
+//!     CertificateRequest::new("fs-0123456789abcdef0".parse()?, "us-east-1".parse()?, CommonName::of_this_host())
+//!         .access_point("fsap-0123456789abcdef0".parse()?)
+//!         .issue(&key, Some(&credentials), std::time::SystemTime::now())?;
+//!
+//! assert_eq!(certificate.authenticated_as(), Some("AKIDEXAMPLE"));
+//! print!("{}", certificate.explain()); // what was signed, without secrets
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "aws-lc-rs"))]
+//! # fn main() {}
+//! ```
+//!
+//! No `Debug`, `Display`, error or log of this crate ever has a secret access key, a session token or a private key in
+//! it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod availability_zone;

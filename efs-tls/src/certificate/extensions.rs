@@ -217,3 +217,81 @@ fn without_space(text: Utf8StringRef<'_>) -> &str {
     let text = text.as_str();
     text.strip_prefix(' ').unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::CommonName;
+    use super::*;
+
+    /// A certificate with `from` replaced by `to` in its DER: nothing here checks its own signature.
+    #[track_caller]
+    fn read_with(from: &[u8], to: &[u8]) -> Result<EfsCertificate, EfsCertificateError> {
+        assert_eq!(from.len(), to.len());
+        let key = ClientKey::from_pkcs8_pem(include_bytes!("../../tests/keys/rsa-2048.pem")).unwrap();
+        let (file_system, region) = ("fs-0123456789abcdef0".parse().unwrap(), "us-east-1".parse().unwrap());
+        let request = CertificateRequest::new(file_system, region, CommonName::from_host_name("host"));
+        let certificate = request.issue(&key, None, UNIX_EPOCH + Duration::from_secs(1_709_618_828)).unwrap();
+        let mut der = certificate.der().to_vec();
+        let place = der.windows(from.len()).position(|window| window == from).unwrap();
+        der[place..place + to.len()].copy_from_slice(to);
+        EfsCertificate::from_der(&der)
+    }
+
+    const FILE_SYSTEM: &[u8] = b"\x04\x01\xa5\x6b\x07\x03\x04\x16\x0c\x14fs-";
+
+    #[test]
+    fn what_was_written_is_read() {
+        let read = read_with(b"fs-0", b"fs-0").unwrap();
+        assert_eq!(read.file_system.as_str(), "fs-0123456789abcdef0");
+        assert!(read.access_point.is_none() && read.client_auth.is_none());
+        assert_eq!(read.client_info, Some(ClientInfo::default()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_certificate_are_refused() {
+        let error = EfsCertificate::from_der(b"0\x03\x02\x01\x00").unwrap_err();
+        assert!(matches!(error, EfsCertificateError::NotACertificate { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_without_a_file_system_is_refused() {
+        let error = read_with(FILE_SYSTEM, b"\x04\x01\xa5\x6b\x07\x09\x04\x16\x0c\x14fs-").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the certificate names no file system: extension 1.3.6.1.4.1.4843.7.3 is missing"
+        );
+    }
+
+    #[test]
+    fn an_extension_that_occurs_twice_is_refused() {
+        let error = read_with(b"\x04\x01\xa5\x6b\x07\x04\x04", b"\x04\x01\xa5\x6b\x07\x03\x04").unwrap_err();
+        assert_eq!(error.to_string(), "extension 1.3.6.1.4.1.4843.7.3 occurs more than once in the certificate");
+    }
+
+    #[test]
+    fn an_extension_of_another_type_is_refused() {
+        let error = read_with(FILE_SYSTEM, b"\x04\x01\xa5\x6b\x07\x03\x04\x16\x13\x14fs-").unwrap_err();
+        assert!(
+            matches!(&error, EfsCertificateError::Malformed { oid, .. } if oid == "1.3.6.1.4.1.4843.7.3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_extension_with_an_invalid_value_is_refused() {
+        let error = read_with(b"fs-0", b"fs-X").unwrap_err();
+        assert!(
+            matches!(&error, EfsCertificateError::Value { source } if source.found == "fs-X123456789abcdef0"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_space_that_the_watchdog_puts_before_client_information_is_dropped() {
+        // "unknown" becomes " nknown" in place.
+        let info = read_with(b"unknown", b" nknown").unwrap().client_info.unwrap();
+        assert_eq!((info.source(), info.version()), ("nknown", "3.2.0"));
+    }
+}

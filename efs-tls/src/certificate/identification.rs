@@ -77,3 +77,28 @@ impl Default for ClientInfo {
         Self { source: "unknown".to_owned(), version: "3.2.0".to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_is_cut_at_64_characters() {
+        assert_eq!(CommonName::from_host_name("ip-10-0-0-1.ec2.internal").as_str(), "ip-10-0-0-1.ec2.internal");
+        assert_eq!(CommonName::from_host_name(&"\u{fc}".repeat(65)).as_str(), "\u{fc}".repeat(64));
+        assert_eq!(CommonName::from_host_name("a\nb\0").as_str(), "ab");
+        assert_eq!(CommonName::from_host_name("").as_str(), "unknown");
+        assert!(!CommonName::of_this_host().as_str().is_empty());
+    }
+
+    #[test]
+    fn client_information_has_1_to_100_characters() {
+        let longest = "x".repeat(100);
+        assert_eq!(ClientInfo::new(&longest, "1").unwrap().source(), longest);
+        for bad in ["", "a\n", &"x".repeat(101)] {
+            for error in [ClientInfo::new(bad, "1").unwrap_err(), ClientInfo::new("a", bad).unwrap_err()] {
+                assert_eq!((error.expected, error.found.as_str()), ("1 to 100 characters of client information", bad));
+            }
+        }
+    }
+}
