@@ -22,6 +22,8 @@ mod record;
 mod rpc;
 mod server;
 mod session;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod xdr;
 pub use hello::{HelloOutcome, nfs_hello};
