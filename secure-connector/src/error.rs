@@ -191,15 +191,28 @@ pub enum Untrusted {
         /// How many anchors were tried.
         anchors: usize,
     },
-    /// A certificate of the chain has expired.
+    /// A certificate that the peer presented has expired.
     Expired {
+        /// Its subject.
+        subject: String,
         /// When it ended.
         not_after: SystemTime,
         /// Our clock.
         now: SystemTime,
     },
-    /// A certificate of the chain is not valid yet.
+    /// The trust anchor that the chain leads to has expired: a matter of our configuration, not of the peer's.
+    AnchorExpired {
+        /// Its subject.
+        subject: String,
+        /// When it ended.
+        not_after: SystemTime,
+        /// Our clock.
+        now: SystemTime,
+    },
+    /// A certificate of the chain, or its trust anchor, is not valid yet.
     NotYetValid {
+        /// Its subject.
+        subject: String,
         /// When it begins.
         not_before: SystemTime,
         /// Our clock.
@@ -347,11 +360,14 @@ impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownCa { issuer, .. } => write!(f, "unknown CA {issuer}"),
-            Self::Expired { not_after, .. } => {
-                write!(f, "expired at {}", humantime::format_rfc3339_seconds(*not_after))
+            Self::Expired { subject, not_after, .. } => {
+                write!(f, "{subject} expired at {}", humantime::format_rfc3339_seconds(*not_after))
             }
-            Self::NotYetValid { not_before, .. } => {
-                write!(f, "not valid before {}", humantime::format_rfc3339_seconds(*not_before))
+            Self::AnchorExpired { subject, not_after, .. } => {
+                write!(f, "the trust anchor {subject} expired at {}", humantime::format_rfc3339_seconds(*not_after))
+            }
+            Self::NotYetValid { subject, not_before, .. } => {
+                write!(f, "{subject} is not valid before {}", humantime::format_rfc3339_seconds(*not_before))
             }
             Self::CaUsedAsServer { subject } => {
                 write!(f, "the CA certificate {subject} is used as a server certificate")
@@ -410,8 +426,8 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-/// `error` and its causes on one line.
-pub(crate) fn chain_of(error: &dyn StdError) -> String {
+/// `error` and its causes on one line, for logs and status values: `a: because of b: because of c`.
+pub fn error_chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

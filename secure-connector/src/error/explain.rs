@@ -71,15 +71,23 @@ impl Untrusted {
                 "The chain ends at {issuer}, which is none of the {anchors} configured trust anchors. Add that CA's \
                  certificate to the roots if you trust it, or have the server send its intermediate certificates."
             ),
-            Self::Expired { not_after, now } => format!(
-                "A certificate ended at {}; our clock says {} ({} later).{} Renew the certificate at the peer.",
+            Self::Expired { subject, not_after, now } => format!(
+                "The certificate of {subject} ended at {}; our clock says {} ({} later).{} Renew it at the peer.",
                 humantime::format_rfc3339_seconds(*not_after),
                 humantime::format_rfc3339_seconds(*now),
                 roughly(gap(*not_after, *now)),
                 clock_hint(gap(*not_after, *now)),
             ),
-            Self::NotYetValid { not_before, now } => format!(
-                "A certificate begins at {}; our clock says {} ({} earlier).{}",
+            Self::AnchorExpired { subject, not_after, now } => format!(
+                "The trust anchor {subject} ended at {}; our clock says {} ({} later).{} Update our trust anchors, or have \
+                 the peer's certificate issued under a current CA.",
+                humantime::format_rfc3339_seconds(*not_after),
+                humantime::format_rfc3339_seconds(*now),
+                roughly(gap(*not_after, *now)),
+                clock_hint(gap(*not_after, *now)),
+            ),
+            Self::NotYetValid { subject, not_before, now } => format!(
+                "The certificate of {subject} begins at {}; our clock says {} ({} earlier).{}",
                 humantime::format_rfc3339_seconds(*not_before),
                 humantime::format_rfc3339_seconds(*now),
                 roughly(gap(*now, *not_before)),

@@ -132,10 +132,6 @@ pub enum NameError {
 }
 
 impl VerifiedName {
-    pub(crate) fn server_name(&self) -> ServerName<'static> {
-        self.0.clone()
-    }
-
     pub(crate) fn as_server_name(&self) -> &ServerName<'static> {
         &self.0
     }
@@ -175,12 +171,6 @@ impl From<SniName> for VerifiedName {
 impl fmt::Display for VerifiedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_str())
-    }
-}
-
-impl SniName {
-    pub(crate) fn server_name(&self) -> ServerName<'static> {
-        self.0.clone().into()
     }
 }
 
@@ -264,4 +254,116 @@ fn check(name: &str) -> Result<(), NameError> {
         return Err(NameError::NameTooLong { length: name.len() });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn parsed(text: &str) -> VerifiedName {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn refused(text: &str, wanted: NameError, spelling: &str) {
+        let error = text.parse::<VerifiedName>().unwrap_err();
+        assert_eq!(error, wanted);
+        assert!(error.to_string().contains(spelling), "{error}");
+        if !matches!(wanted, NameError::Port { .. }) {
+            assert_eq!(text.parse::<SniName>().unwrap_err(), wanted);
+        }
+    }
+
+    #[test]
+    fn names_are_lower_case_without_the_dot_of_the_root() {
+        assert_eq!(parsed("FS-123.efs.Example.COM.").to_string(), "fs-123.efs.example.com");
+        assert_eq!(parsed("FS-123.efs.Example.COM."), parsed("fs-123.efs.example.com"));
+        assert_eq!("LOCALHOST.".parse::<SniName>().unwrap().to_string(), "localhost");
+        assert_eq!(parsed("fs_123.efs.example.com").to_string(), "fs_123.efs.example.com");
+        assert_eq!(parsed("XN--BCHER-KVA.example").to_string(), "xn--bcher-kva.example");
+        assert_eq!(parsed("1-2.3.4x").to_string(), "1-2.3.4x");
+    }
+
+    #[test]
+    fn an_address_is_an_address_whatever_its_spelling() {
+        for (text, address) in [("10.0.0.9", "10.0.0.9"), ("2001:DB8:0::1", "2001:db8::1"), ("[::1]", "::1")] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(parsed(text), VerifiedName::from(address));
+            assert_eq!(parsed(text).as_verified(), Verified::IpAddress(address));
+            assert_eq!(text.parse::<SniName>(), Err(NameError::Address { address }));
+        }
+        let name = || "[10.0.0.9]".to_owned();
+        refused("[10.0.0.9]", NameError::Character { name: name(), character: '[' }, "'['");
+        refused("fe80::1%eth0", NameError::Character { name: "fe80::1%eth0".into(), character: ':' }, "':'");
+    }
+
+    #[test]
+    fn what_is_no_name_says_how_to_write_it() {
+        let name = |text: &str| text.to_owned();
+        refused("", NameError::Empty, "`db.example.com`");
+        refused(".", NameError::Empty, "`db.example.com`");
+        refused(".example.com", NameError::LeadingDot { name: name(".example.com") }, "`host.example.com`");
+        refused("*.example.com", NameError::Wildcard { name: name("*.example.com") }, "`host.example.com`");
+        refused("a..example.com", NameError::EmptyLabel { name: name("a..example.com") }, "one dot");
+        refused("example.com..", NameError::EmptyLabel { name: name("example.com.") }, "one dot");
+        refused("-a.example", NameError::Hyphen { label: name("-a") }, "`a`");
+        refused("a-.example", NameError::Hyphen { label: name("a-") }, "`a`");
+        refused("a b.example", NameError::Character { name: name("a b.example"), character: ' ' }, "letters, digits");
+        refused("10.0.0", NameError::NumericEnd { name: name("10.0.0") }, "`10.0.0.9`");
+        refused("127.0.0.1.", NameError::NumericEnd { name: name("127.0.0.1") }, "four decimal numbers");
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_told_its_a_label() {
+        let not_ascii = |text: &str, a_label: Option<&str>| NameError::NotAscii {
+            name: text.to_owned(),
+            a_label: a_label.map(str::to_owned),
+        };
+        refused(
+            "bücher.example",
+            not_ascii("bücher.example", Some("xn--bcher-kva.example")),
+            "`xn--bcher-kva.example`",
+        );
+        refused(
+            "BÜCHER.example",
+            not_ascii("BÜCHER.example", Some("xn--bcher-kva.example")),
+            "`xn--bcher-kva.example`",
+        );
+        refused("ü\u{202e}.example", not_ascii("ü\u{202e}.example", None), "no A-label form");
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_a_name() {
+        let port = |name: &str, host: &str| NameError::Port { name: name.to_owned(), host: host.to_owned() };
+        refused("db.example:6379", port("db.example:6379", "db.example"), "`db.example`");
+        refused("[::1]:6379", port("[::1]:6379", "[::1]"), "`[::1]`");
+        refused("10.0.0.9:6379", port("10.0.0.9:6379", "10.0.0.9"), "`10.0.0.9`");
+    }
+
+    #[test]
+    fn lengths_are_those_of_rfc_1035() {
+        let label = "a".repeat(63);
+        assert!(parsed(&label).to_string() == label);
+        refused(&format!("{label}a.b"), NameError::LabelTooLong { label: format!("{label}a") }, "at most 63");
+        let name = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(parsed(&format!("{name}.")).to_string().len(), 253);
+        refused(&format!("{name}a"), NameError::NameTooLong { length: 254 }, "at most 253");
+    }
+
+    proptest! {
+        /// Our rules are those of the type that does the matching: none is missing, and each refusal has its own reason.
+        #[test]
+        fn every_text_is_a_name_or_has_a_reason(text in "[-a-z0-9_.*:\\[\\]üA-Z]{0,70}|\\PC{0,20}|[0-9.]{0,9}") {
+            match text.parse::<VerifiedName>() {
+                Ok(name) => prop_assert_eq!(name.to_string().parse::<VerifiedName>(), Ok(name)),
+                Err(NameError::NumericEnd { name }) => {
+                    prop_assert!(name.rsplit('.').next().unwrap().bytes().all(|b| b.is_ascii_digit()), "{}", name);
+                }
+                Err(error) => prop_assert!(DnsName::try_from(text.as_str()).is_err(), "{}", error),
+            }
+        }
+    }
 }

@@ -98,3 +98,50 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
     }
     (buffer == 0).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Amazon Root CA 1, by `openssl x509 -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256`.
+    const HEX: &str = "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2";
+    const BASE64: &str = "++MBgDH5WGvL9Bcn5Be30cRcL0f5O+NyoXuWtQdX1aI=";
+    const DER: &[u8] = include_bytes!("amazon/root-ca-1.der");
+
+    #[test]
+    fn every_spelling_is_the_same_pin() {
+        let pin = SpkiPin::of_certificate(DER).unwrap();
+        for text in [HEX, &HEX.to_uppercase(), BASE64] {
+            for prefix in ["", "sha256:", "sha256/", "sha256//"] {
+                assert_eq!(format!("{prefix}{text}").parse::<SpkiPin>().unwrap(), pin);
+            }
+        }
+        assert_eq!(pin.to_string(), HEX);
+    }
+
+    #[test]
+    fn what_is_not_32_octets_is_no_pin() {
+        let unused_bits = BASE64.replace("aI=", "aJ=");
+        for text in [
+            "",
+            &HEX[1..],
+            &HEX.replace('f', "g"),
+            BASE64.trim_end_matches('='),
+            &BASE64.replace('+', "-"),
+            &unused_bits,
+        ] {
+            let Err(PinError::Spelling { text: shown }) = text.parse::<SpkiPin>() else { panic!("{text}") };
+            assert_eq!(shown, text);
+        }
+    }
+
+    #[test]
+    fn a_pin_can_be_taken_from_pem_and_not_from_something_else() {
+        let pki = secure_connector_testkit::TestPki::new().unwrap();
+        let of_pem = SpkiPin::of_certificate(pki.root_pem().as_bytes()).unwrap();
+        assert_eq!(of_pem, SpkiPin::of_certificate(pki.root_der()).unwrap());
+        for other in [&b"no certificate"[..], &DER[..200]] {
+            assert!(matches!(SpkiPin::of_certificate(other), Err(PinError::Certificate(_))));
+        }
+    }
+}

@@ -27,7 +27,14 @@ pub struct Roots {
     /// In the form that webpki wants; `facts` has the same order and length.
     anchors: Vec<TrustAnchor<'static>>,
     facts: Vec<AnchorFacts>,
-    dropped: Vec<String>,
+    dropped: Vec<Dropped>,
+}
+
+/// A certificate that was given and is no anchor.
+#[derive(Clone, Debug)]
+enum Dropped {
+    Weak { subject: String, key: String },
+    Unreadable(String),
 }
 
 /// What webpki's anchors do not carry.
@@ -92,23 +99,26 @@ impl Roots {
     pub fn native() -> Result<Self, RootsError> {
         let store = rustls_native_certs::load_native_certs();
         let mut roots = Self::nothing();
-        roots.dropped.extend(store.errors.iter().map(ToString::to_string));
+        let errors: Vec<_> = store.errors.iter().map(ToString::to_string).collect();
         if store.certs.is_empty() {
-            return Err(RootsError::Native { errors: roots.dropped });
+            return Err(RootsError::Native { errors });
         }
+        roots.dropped.extend(errors.into_iter().map(Dropped::Unreadable));
         for (index, der) in store.certs.iter().enumerate() {
             if let Err(e) = roots.add(der) {
-                roots.dropped.push(format!("certificate {index} of the system's trust store: {e}"));
+                let what = format!("certificate {index} of the system's trust store cannot be read: {e}");
+                roots.dropped.push(Dropped::Unreadable(what));
             }
         }
         roots.not_empty()
     }
 
     /// Amazon Root CA 1 to 4, built in: what the servers of AWS regions chain to. See <https://www.amazontrust.com>.
+    #[expect(clippy::missing_panics_doc, reason = "the certificates are built in, and a test reads them")]
     pub fn amazon() -> Self {
         let mut roots = Self::nothing();
         for der in AMAZON {
-            roots.add(&CertificateDer::from(der)).expect("a test reads the four certificates");
+            roots.add(&CertificateDer::from(der)).expect("the built-in certificates can be read");
         }
         roots
     }
@@ -156,12 +166,24 @@ impl Roots {
     }
 
     /// What was left out at loading, each with the reason.
-    pub fn dropped(&self) -> &[String] {
-        &self.dropped
+    pub fn dropped(&self) -> impl Iterator<Item = String> {
+        self.dropped.iter().map(ToString::to_string)
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
+    }
+
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &AnchorFacts> {
+        self.facts.iter()
+    }
+
+    /// The key for which an anchor of this subject was left out.
+    pub(crate) fn weak_key_of(&self, wanted: &str) -> Option<&str> {
+        self.dropped.iter().find_map(|dropped| match dropped {
+            Dropped::Weak { subject, key } if subject == wanted => Some(key.as_str()),
+            _ => None,
+        })
     }
 
     /// `anchor` is one of [`anchors`](Self::anchors), by address: two anchors may differ in their dates only.
@@ -181,7 +203,7 @@ impl Roots {
             let limit = humantime::format_rfc3339_seconds(certificate::from_unix(limit));
             Some(format!("{}: {word} {limit}", facts.subject))
         });
-        self.dropped.iter().cloned().chain(not_current).collect()
+        self.dropped().chain(not_current).collect()
     }
 
     fn read_pem(pem: &[u8], origin: &str) -> Result<Self, RootsError> {
@@ -210,7 +232,11 @@ impl Roots {
     }
 
     fn not_empty(self) -> Result<Self, RootsError> {
-        if self.anchors.is_empty() { Err(RootsError::NoneUsable { dropped: self.dropped }) } else { Ok(self) }
+        if self.anchors.is_empty() {
+            Err(RootsError::NoneUsable { dropped: self.dropped().collect() })
+        } else {
+            Ok(self)
+        }
     }
 
     fn add(&mut self, der: &CertificateDer<'_>) -> Result<(), BoxError> {
@@ -218,7 +244,7 @@ impl Roots {
         let parsed = certificate::parse(der).map_err(|e| e.to_string())?;
         let subject = parsed.subject().to_string();
         if let Some(key) = certificate::weak_key(&parsed) {
-            self.dropped.push(format!("{subject}: the key {key} is below 2048 bits"));
+            self.dropped.push(Dropped::Weak { subject, key });
             return Ok(());
         }
         let facts = AnchorFacts {
@@ -246,6 +272,15 @@ impl Roots {
 impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Roots").field("anchors", &self.anchors.len()).field("dropped", &self.dropped).finish()
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Weak { subject, key } => write!(f, "{subject}: its key {key} is below 2048 bits"),
+            Self::Unreadable(what) => f.write_str(what),
+        }
     }
 }
 

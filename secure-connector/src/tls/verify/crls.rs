@@ -17,7 +17,7 @@ pub(super) struct Crls(Vec<Crl>);
 
 #[derive(Debug)]
 pub(super) struct Crl {
-    list: CertRevocationList<'static>,
+    pub(super) list: CertRevocationList<'static>,
     /// RFC 4514 string form.
     pub(super) issuer: String,
 }
@@ -58,10 +58,6 @@ impl Crl {
             Some(number) if number.critical => Err("its CRL number is critical (RFC 5280 section 5.2.3)".into()),
             Some(_) => Ok(Self { list, issuer: parsed.issuer().to_string() }),
         }
-    }
-
-    pub(super) fn list(&self) -> &CertRevocationList<'static> {
-        &self.list
     }
 }
 

@@ -90,8 +90,8 @@ fn for_alert(error: &ConnectError) -> CertificateError {
         _ => return CertificateError::ApplicationVerificationFailure, // access_denied
     };
     match reason {
-        Untrusted::UnknownCa { .. } => CertificateError::UnknownIssuer, // unknown_ca
-        Untrusted::Expired { .. } => CertificateError::Expired,         // certificate_expired
+        Untrusted::UnknownCa { .. } | Untrusted::AnchorExpired { .. } => CertificateError::UnknownIssuer, // unknown_ca
+        Untrusted::Expired { .. } => CertificateError::Expired, // certificate_expired
         // "A certificate has expired or is not currently valid."
         Untrusted::NotYetValid { .. } => CertificateError::NotValidYet, // certificate_expired
         Untrusted::WrongPurpose { .. } => CertificateError::InvalidPurpose, // unsupported_certificate
@@ -101,5 +101,78 @@ fn for_alert(error: &ConnectError) -> CertificateError {
         Untrusted::WeakKey { .. } | Untrusted::Invalid { .. } => CertificateError::BadEncoding, // bad_certificate
         // "Some other (unspecified) issue arose in processing the certificate": certificate_unknown.
         other => CertificateError::Other(OtherError(Arc::new(std::io::Error::other(other.to_string())))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use rustls::AlertDescription;
+    use secure_connector_testkit::{CaOptions, LeafBuilder, TestPki, Usage, Validity};
+
+    use super::*;
+    use crate::{
+        Roots, SpkiPin, Verified,
+        tls::{certificate, provider},
+    };
+
+    fn at() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn check_host(pki: &TestPki) -> PeerVerifier {
+        PeerVerifier::check_host(Roots::from_der(pki.root_der()).unwrap(), ["localhost".parse().unwrap()]).unwrap()
+    }
+
+    /// What rustls is told, and that the thread is left without a verdict.
+    fn verify(
+        peer: &PeerVerifier,
+        leaf: LeafBuilder<'_>,
+    ) -> (Result<(), AlertDescription>, Result<VerifiedPeer, ConnectError>) {
+        let chain: Vec<_> =
+            leaf.issue().unwrap().chain_der().iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let verifier = peer.handshake_verifier(&provider::provider(provider::PostQuantum::Off));
+        let sent = ServerName::try_from("sent.example").unwrap();
+        let told = verifier.verify_server_cert(&chain[0], &chain[1..], &sent, &[], certificate::to_unix(at()));
+        let alert = told.map(drop).map_err(|error| match error {
+            Error::InvalidCertificate(reason) => reason.into(),
+            other => panic!("{other:?}"),
+        });
+        let verdict = take_verdict().expect("the verifier leaves a verdict");
+        assert!(take_verdict().is_none());
+        (alert, verdict)
+    }
+
+    #[test]
+    fn the_verdict_gets_out_and_does_not_depend_on_what_is_sent() {
+        let pki = TestPki::new().unwrap();
+        let (told, verdict) = verify(&check_host(&pki), pki.leaf().dns("localhost"));
+        assert_eq!(told, Ok(()));
+        assert_eq!(verdict.unwrap().verified(), &Verified::DnsName("localhost".into()));
+    }
+
+    #[test]
+    fn the_alert_tells_the_peers_operator_what_is_wrong() {
+        use AlertDescription as A;
+        let (pki, expired) = (TestPki::new().unwrap(), CaOptions::default().validity(Validity::expired(at())));
+        let of_expired_ca = TestPki::root(expired).unwrap();
+        let pinned = check_host(&pki).also_pinned([SpkiPin::new([0; 32])]).unwrap();
+        let good = |pki| TestPki::leaf(pki).dns("localhost");
+        let cases = [
+            (check_host(&pki), pki.leaf().dns("elsewhere"), A::BadCertificate),
+            (check_host(&pki), good(&pki).validity(Validity::expired(at())), A::CertificateExpired),
+            (check_host(&pki), good(&pki).validity(Validity::not_yet_valid(at())), A::CertificateExpired),
+            (check_host(&pki), good(&of_expired_ca), A::UnknownCA),
+            (check_host(&of_expired_ca), good(&of_expired_ca), A::UnknownCA),
+            (check_host(&pki), good(&pki).usage(Usage::Client), A::UnsupportedCertificate),
+            (check_host(&pki), good(&pki).authority(), A::CertificateUnknown),
+            (pinned, good(&pki), A::AccessDenied),
+        ];
+        for (peer, leaf, alert) in cases {
+            let (told, verdict) = verify(&peer, leaf);
+            assert_eq!(told, Err(alert), "{verdict:?}");
+            assert!(verdict.is_err());
+        }
     }
 }
