@@ -19,7 +19,9 @@ mod dial;
 pub use dial::{Dial, Keepalive, Resolve, Socket, SystemResolver, TcpOptions};
 
 mod error;
-pub use error::{Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TlsFailure, Untrusted};
+pub use error::{
+    Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TlsFailure, Untrusted, error_chain,
+};
 
 #[cfg(feature = "__tls")]
 mod identity;
@@ -49,3 +51,8 @@ pub use tls::{
 
 #[cfg(feature = "tunnel")]
 mod tunnel;
+#[cfg(feature = "tunnel")]
+pub use tunnel::{
+    CloseReason, ConnectionInfo, IdleTimeout, LastError, Listen, LocalAddr, LocalPeer, Tunnel, TunnelBuilder, TunnelError,
+    TunnelEvent, TunnelStatus,
+};

@@ -1,0 +1,81 @@
+//! The tunnel's own task: accepts connections and owns theirs.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{LocalPeer, builder::Options, connection, listen::Listener, local::Local, registry::Registry};
+use crate::{Backoff, SecureConnector};
+
+const AFTER_ACCEPT_FAILED: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
+
+/// Serves until a deadline is set and all connections have ended or it has passed; returns how many had not.
+///
+/// Dropping the future ends the listener and all connections.
+pub(super) async fn serve<C: SecureConnector + 'static>(
+    listener: Listener,
+    connector: Arc<C>,
+    options: Options,
+    registry: Arc<Registry>,
+    mut deadline: watch::Receiver<Option<Instant>>,
+) -> usize {
+    let mut connections = JoinSet::new();
+    loop {
+        let (local, peer) = tokio::select! {
+            biased;
+            _ = deadline.wait_for(Option::is_some) => break,
+            accepted = accept(&listener, &registry) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match registry.open(peer) {
+            Some(entry) => {
+                connections.spawn(connection::carry(Arc::clone(&connector), options, local, entry));
+            }
+            None => tracing::warn!(local = %peer, "too many connections: reset"),
+        }
+    }
+    registry.stopped_accepting();
+    drop(listener);
+    drain(connections, deadline).await
+}
+
+/// The next connection; however `accept` fails, it is tried again.
+async fn accept(listener: &Listener, registry: &Registry) -> (Local, LocalPeer) {
+    let mut failures = 0;
+    loop {
+        let error = match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => error,
+        };
+        // accept(2) also reports what befell the connection in the queue.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            continue;
+        }
+        if failures == 0 {
+            tracing::warn!(%error, "cannot accept, trying again");
+        }
+        registry.accept_failed(&error);
+        sleep(AFTER_ACCEPT_FAILED.delay(failures)).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+async fn drain(mut connections: JoinSet<()>, mut deadline: watch::Receiver<Option<Instant>>) -> usize {
+    loop {
+        let until = *deadline.borrow_and_update();
+        tokio::select! {
+            biased;
+            ended = connections.join_next() => if ended.is_none() { return 0 },
+            () = sleep_until(until.unwrap_or_else(Instant::now)) => break,
+            // The sender lives in the handle, and without the handle this task does not go on.
+            Ok(()) = deadline.changed() => {}
+        }
+    }
+    let cut = connections.len();
+    connections.shutdown().await;
+    cut
+}

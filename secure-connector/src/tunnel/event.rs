@@ -1,0 +1,84 @@
+//! What happens in a tunnel.
+
+use std::{sync::Arc, time::Duration};
+
+use super::LocalPeer;
+use crate::SecurityReport;
+
+/// Something that happened in a tunnel. `id` is that of [`ConnectionInfo`](super::ConnectionInfo).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TunnelEvent {
+    /// A local connection was accepted; the upstream is being dialled.
+    Accepted {
+        /// The connection.
+        id: u64,
+        /// Who connected.
+        peer: LocalPeer,
+    },
+    /// A local connection was reset because the limit of connections is reached.
+    Refused {
+        /// Who connected.
+        peer: LocalPeer,
+    },
+    /// `accept` failed; it is tried again.
+    AcceptFailed {
+        /// The system's error.
+        error: String,
+    },
+    /// The upstream cannot be reached; it is tried again after `delay`.
+    Retrying {
+        /// The connection.
+        id: u64,
+        /// The [`ConnectError`](crate::ConnectError) with its causes.
+        error: String,
+        /// The wait before the next attempt.
+        delay: Duration,
+    },
+    /// The upstream was reached.
+    Connected {
+        /// The connection.
+        id: u64,
+        /// What was agreed and proven.
+        report: Arc<SecurityReport>,
+    },
+    /// The connection has ended on both sides.
+    Closed {
+        /// The connection.
+        id: u64,
+        /// Why.
+        reason: CloseReason,
+        /// Bytes that were written to the upstream.
+        bytes_up: u64,
+        /// Bytes that were written to the local side.
+        bytes_down: u64,
+    },
+}
+
+/// Why a connection ended. All but [`Finished`](Self::Finished) reset what was still open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Both directions ended well.
+    Finished,
+    /// The local side had finished, and the upstream then ended without an end of stream of its own.
+    Unconfirmed,
+    /// The upstream ended in the middle.
+    Truncated {
+        /// How.
+        error: String,
+    },
+    /// The local side was reset.
+    LocalReset,
+    /// The local side left before the upstream was reached.
+    LocalLeft,
+    /// The upstream could not be reached within the hold, or never will be.
+    ConnectFailed {
+        /// The last [`ConnectError`](crate::ConnectError) with its causes.
+        error: String,
+    },
+    /// Nothing moved for the whole idle timeout.
+    Idle,
+    /// The tunnel ended first, or the connector panicked.
+    Aborted,
+}
