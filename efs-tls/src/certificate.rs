@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use der::DateTime;
+use secure_connector::AuthenticatedAs;
 use zeroize::Zeroizing;
 
 pub use self::extensions::{ClientAuth, EfsCertificate, EfsCertificateError};
@@ -97,6 +98,15 @@ impl CertificateRequest {
             credentials_expire_at: credentials.and_then(Credentials::expiry),
             signed,
         })
+    }
+
+    /// Adds what the certificate says beside the principal.
+    pub(crate) fn describe(&self, who: AuthenticatedAs) -> AuthenticatedAs {
+        let who = who.with("file_system", self.file_system.to_string());
+        match &self.access_point {
+            Some(access_point) => who.with("access_point", access_point.to_string()),
+            None => who,
+        }
     }
 
     /// Signs the connection with the credentials, for a key of which only the hash is known.

@@ -49,6 +49,22 @@ impl ClientKey {
         Self::from_pkcs8_der(pkcs8)
     }
 
+    /// The key that all connectors of this process share when none is given: made by [`generate`](Self::generate) when it
+    /// is first asked for, and gone with the process. The EFS mount helper shares one among all mounts of a host.
+    ///
+    /// # Errors
+    /// As for [`generate`](Self::generate); a failure is not remembered. [`KeyError::NoGenerator`] without the feature
+    /// `aws-lc-rs`: ring does not make RSA keys.
+    pub async fn of_this_process() -> Result<Arc<Self>, KeyError> {
+        #[cfg(feature = "aws-lc-rs")]
+        {
+            static KEY: tokio::sync::OnceCell<Arc<ClientKey>> = tokio::sync::OnceCell::const_new();
+            KEY.get_or_try_init(|| async { Self::generate().await.map(Arc::new) }).await.cloned()
+        }
+        #[cfg(not(feature = "aws-lc-rs"))]
+        Err(KeyError::NoGenerator)
+    }
+
     /// Reads the first private key of a PEM text, which has to be an unencrypted `PRIVATE KEY` (RFC 7468 section 10).
     ///
     /// # Errors
@@ -139,6 +155,9 @@ impl fmt::Debug for PublicKeyHash {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// No key was given, and this build cannot make one.
+    #[error("no private key: ring does not make RSA keys; give one as PEM, or build with the feature `aws-lc-rs`")]
+    NoGenerator,
     /// Not an unencrypted PKCS#8 key.
     #[error(
         "expected an unencrypted PKCS#8 private key, found {found}; convert it with `openssl pkcs8 -topk8 -nocrypt`"

@@ -91,7 +91,10 @@ impl EfsIdentity {
         key: Arc<ClientKey>,
         credentials: impl ProvideCredentials + 'static,
     ) -> EfsIdentityBuilder {
-        EfsIdentityBuilder { credentials: Some(SharedCredentialsProvider::new(credentials)), ..Self::anonymous(request, key) }
+        EfsIdentityBuilder {
+            credentials: Some(SharedCredentialsProvider::new(credentials)),
+            ..Self::anonymous(request, key)
+        }
     }
 
     /// An identity that names the file system and the access point, and nobody.
@@ -131,7 +134,8 @@ impl EfsIdentityBuilder {
 
     /// Starts issuing. Returns at once; connections wait for the first certificate. Needs a tokio runtime.
     pub fn start(self) -> EfsIdentity {
-        let (identity_tx, identity) = watch::channel(Err(IdentityUnavailable::pending("the first certificate is being made")));
+        let (identity_tx, identity) =
+            watch::channel(Err(IdentityUnavailable::pending("the first certificate is being made")));
         let (status_tx, status) = watch::channel(RenewalStatus::default());
         let now = Arc::new(Notify::new());
         let task = tokio::spawn(renew(self, identity_tx, status_tx, now.clone())).abort_handle();
@@ -175,11 +179,7 @@ async fn renew(
                 let left = certificate
                     .credentials_expire_at()
                     .map(|at| at.duration_since(builder.clock.now()).unwrap_or_default());
-                tracing::info!(
-                    access_key_id = certificate.authenticated_as(),
-                    serial,
-                    "EFS client certificate issued"
-                );
+                tracing::info!(access_key_id = certificate.authenticated_as(), serial, "EFS client certificate issued");
                 status.send_modify(|s| s.succeeded(&certificate));
                 drop(identity.send_replace(Ok(Arc::new(new))));
                 renewal_delay(builder.interval, left, fastrand::f64())
@@ -225,7 +225,8 @@ fn make(
         let who = request.describe(AuthenticatedAs::new("aws-iam", access_key_id));
         identity = identity.authenticating_as(who);
     } else {
-        identity = identity.authenticating_as(request.describe(AuthenticatedAs::new("anonymous", "ANONYMOUS_PRINCIPAL")));
+        identity =
+            identity.authenticating_as(request.describe(AuthenticatedAs::new("anonymous", "ANONYMOUS_PRINCIPAL")));
     }
     Ok((identity, certificate))
 }

@@ -45,6 +45,16 @@ mod client_key;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use client_key::{ClientKey, KeyError, PublicKeyHash};
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod connector;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use connector::{EfsConfigError, EfsConnector, EfsConnectorBuilder, NFS_PORT};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod identity;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use identity::{EfsIdentity, EfsIdentityBuilder, RenewalStatus, renewal_delay};
+
 mod mount_target;
 pub use mount_target::MountTargetName;
 
@@ -62,3 +72,8 @@ pub use resource_id::{AccessPointId, FileSystemId};
 
 mod service;
 pub use service::Service;
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod tunnel;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use tunnel::{EfsTunnel, EfsTunnelBuilder, EfsTunnelError, EfsTunnelStatus};

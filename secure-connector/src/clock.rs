@@ -1,6 +1,6 @@
 //! Where the time comes from.
 
-use std::{fmt::Debug, time::SystemTime};
+use std::{fmt::Debug, sync::Arc, time::SystemTime};
 
 /// The wall clock against which certificates are judged. Tests and simulations bring their own.
 pub trait Clock: Debug + Send + Sync {
@@ -10,11 +10,17 @@ pub trait Clock: Debug + Send + Sync {
 
 /// The operating system's clock.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "a unit that callers name; it will never hold anything")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
     }
 }

@@ -53,6 +53,6 @@ pub use tls::{
 mod tunnel;
 #[cfg(feature = "tunnel")]
 pub use tunnel::{
-    CloseReason, ConnectionInfo, IdleTimeout, LastError, Listen, LocalAddr, LocalPeer, Tunnel, TunnelBuilder, TunnelError,
-    TunnelEvent, TunnelStatus,
+    CloseReason, ConnectionInfo, IdleTimeout, LastError, Listen, LocalAddr, LocalPeer, Tunnel, TunnelBuilder,
+    TunnelError, TunnelEvent, TunnelStatus,
 };

@@ -76,7 +76,10 @@ async fn any_of_several_names_is_enough_and_none_is_an_identity_error_with_what_
     assert_eq!(stream.report().verified, Verified::DnsName(NAME.into()));
     let refused = connect(&["nope.example"]).await.unwrap_err();
     let ConnectError::Identity { expected, presented } = &refused else { panic!("{refused:?}") };
-    assert_eq!((expected.as_slice(), presented.dns.as_slice()), (&["nope.example".to_owned()][..], &[NAME.to_owned()][..]));
+    assert_eq!(
+        (expected.as_slice(), presented.dns.as_slice()),
+        (&["nope.example".to_owned()][..], &[NAME.to_owned()][..])
+    );
     assert!(!refused.is_retryable());
 }
 
@@ -108,7 +111,9 @@ async fn a_unix_socket_is_dialled() {
     relay.abort();
     let missing = TlsConnector::builder(Dial::unix(folder.path().join("none")), localhost_peer(&pki)).build().unwrap();
     let error = missing.connect().await.unwrap_err();
-    assert!(matches!(&error, ConnectError::ConnectUnix { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
+    assert!(
+        matches!(&error, ConnectError::ConnectUnix { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    );
 }
 
 #[tokio::test]
@@ -204,9 +209,15 @@ async fn weakened_checks_are_named_dangerous_and_show_in_the_report() {
         TlsConnector::builder(Dial::addresses([server.addr()]), peer).build().unwrap().connect().await
     };
     let stream = connect(PeerVerifier::danger_accept_any_name(roots(&pki))).await.unwrap();
-    assert_eq!((&stream.report().verified, &stream.report().warnings[..]), (&Verified::ChainOnly, &[Warning::NameNotChecked][..]));
+    assert_eq!(
+        (&stream.report().verified, &stream.report().warnings[..]),
+        (&Verified::ChainOnly, &[Warning::NameNotChecked][..])
+    );
     let stream = connect(PeerVerifier::danger_accept_any_certificate()).await.unwrap();
-    assert_eq!((&stream.report().verified, &stream.report().warnings[..]), (&Verified::Nothing, &[Warning::VerificationDisabled][..]));
+    assert_eq!(
+        (&stream.report().verified, &stream.report().warnings[..]),
+        (&Verified::Nothing, &[Warning::VerificationDisabled][..])
+    );
     assert!(stream.report().to_string().contains("WARNING"));
     let other = TestPki::new().unwrap();
     let refused = connect(PeerVerifier::danger_accept_any_name(roots(&other))).await.unwrap_err();
@@ -246,7 +257,10 @@ fn impossible_configurations_are_refused_before_anything_is_dialled() {
     assert!(matches!(nothing, ConfigError::NothingToDial), "{nothing:?}");
     let range = TlsConnector::builder(Dial::name("a.example", 1), peer()).minimum_version(TlsVersion::Tls13);
     let range = range.maximum_version(TlsVersion::Tls12).build().unwrap_err();
-    assert!(matches!(range, ConfigError::NoVersion { minimum: TlsVersion::Tls13, maximum: TlsVersion::Tls12 }), "{range:?}");
+    assert!(
+        matches!(range, ConfigError::NoVersion { minimum: TlsVersion::Tls13, maximum: TlsVersion::Tls12 }),
+        "{range:?}"
+    );
     let alpn = TlsConnector::builder(Dial::name("a.example", 1), peer()).alpn([""]).build().unwrap_err();
     assert!(matches!(alpn, ConfigError::Alpn { length: 0 }), "{alpn:?}");
 }

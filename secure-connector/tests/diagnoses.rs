@@ -8,8 +8,8 @@ use secure_connector::{
     ConnectError, Dial, PeerVerifier, SecureConnector, StaticIdentity, TlsConnector, TlsFailure, TlsVersion, Untrusted,
 };
 use secure_connector_testkit::{
-    CaOptions, ClientAuth, EchoServer, LeafBuilder, ServerOptions, TestCertificate, TestPki, TlsVersion as Spoken, Usage,
-    Validity, misbehaving,
+    CaOptions, ClientAuth, EchoServer, LeafBuilder, ServerOptions, TestCertificate, TestPki, TlsVersion as Spoken,
+    Usage, Validity, misbehaving,
 };
 use support::{NAME, identity, localhost_peer};
 use tokio::io::AsyncReadExt;
@@ -48,7 +48,9 @@ async fn a_peer_that_closes_in_the_handshake() {
 
 #[tokio::test]
 async fn a_peer_that_refuses_with_an_alert() {
-    for (code, name, retryable) in [(40, "handshake_failure", false), (48, "unknown_ca", false), (80, "internal_error", true)] {
+    for (code, name, retryable) in
+        [(40, "handshake_failure", false), (48, "unknown_ca", false), (80, "internal_error", true)]
+    {
         let server = misbehaving::fatal_alert(code).await.unwrap();
         let error = dial(server.addr()).await;
         assert_eq!(tls_failure(&error), &TlsFailure::Alert { description: name.into() });
@@ -106,7 +108,10 @@ fn untrusted(error: &ConnectError) -> &Untrusted {
 async fn a_name_only_in_the_common_name_does_not_count_and_is_shown() {
     let error = presented(|leaf| leaf.common_name(NAME).issue().unwrap()).await;
     let ConnectError::Identity { expected, presented } = &error else { panic!("{error:?}") };
-    assert_eq!((expected.as_slice(), presented.common_name.as_slice()), (&[NAME.to_owned()][..], &[NAME.to_owned()][..]));
+    assert_eq!(
+        (expected.as_slice(), presented.common_name.as_slice()),
+        (&[NAME.to_owned()][..], &[NAME.to_owned()][..])
+    );
     assert!(presented.dns.is_empty());
     assert!(error.explain().contains("common name") && error.explain().contains(NAME), "{}", error.explain());
 }
@@ -168,7 +173,8 @@ async fn a_refused_client_certificate_is_an_alert_in_tls_1_2_and_an_error_at_the
     let server = EchoServer::start(&certificate, &options).await.unwrap();
     let client = || identity(&pki.leaf().common_name("stranger").usage(Usage::Client).issue().unwrap());
     let builder = || {
-        TlsConnector::builder(Dial::addresses([server.addr()]), localhost_peer(&pki)).identity(StaticIdentity::new(client()))
+        TlsConnector::builder(Dial::addresses([server.addr()]), localhost_peer(&pki))
+            .identity(StaticIdentity::new(client()))
     };
     let error = builder().maximum_version(TlsVersion::Tls12).build().unwrap().connect().await.unwrap_err();
     let expected = TlsFailure::Alert { description: "unknown_ca".into() };

@@ -9,7 +9,9 @@ use secure_connector::{
     AuthenticatedAs, ConnectError, CurrentIdentity, Dial, Identity, IdentityError, IdentitySource, IdentityUnavailable,
     PemFiles, PemFilesError, SecureConnector, SecureStream, Stage, StaticIdentity, Timeouts, TlsConnector,
 };
-use secure_connector_testkit::{ClientAuth, EchoServer, KeyKind, ServerOptions, TestCertificate, TestPki, Usage, Validity};
+use secure_connector_testkit::{
+    ClientAuth, EchoServer, KeyKind, ServerOptions, TestCertificate, TestPki, Usage, Validity,
+};
 use support::{identity, localhost_peer, start};
 use tokio::sync::watch;
 
@@ -67,7 +69,8 @@ async fn the_identity_and_what_it_stands_for_are_in_the_report() {
 async fn a_first_identity_is_waited_for_and_a_failed_one_is_not() {
     let (pki, server) = mutual().await;
     let (publish, source) = watch::channel::<CurrentIdentity>(Err(IdentityUnavailable::pending("not asked yet")));
-    let builder = || TlsConnector::builder(Dial::addresses([server.addr()]), localhost_peer(&pki)).identity(source.clone());
+    let builder =
+        || TlsConnector::builder(Dial::addresses([server.addr()]), localhost_peer(&pki)).identity(source.clone());
     let short = Timeouts::default().with(Stage::Identity, Duration::from_millis(20));
     let error = builder().timeouts(short).build().unwrap().connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout { stage: Stage::Identity, .. }), "{error:?}");
@@ -124,15 +127,18 @@ async fn replaced_files_are_one_value_and_half_of_a_change_is_not_taken() {
     let files = open(folder.path()).await.unwrap();
     let mut current = files.subscribe();
     let mut status = files.status();
-    let subject = |current: &watch::Receiver<CurrentIdentity>| {
-        current.borrow().as_ref().unwrap().certificate().subject.clone()
-    };
+    let subject =
+        |current: &watch::Receiver<CurrentIdentity>| current.borrow().as_ref().unwrap().certificate().subject.clone();
     assert_eq!(subject(&current), "CN=one");
 
     write(folder.path(), &two, &one).await;
     files.reload();
     status.changed().await.unwrap();
-    assert!(status.borrow_and_update().last_error.as_ref().unwrap().contains("does not belong"), "{:?}", *status.borrow());
+    assert!(
+        status.borrow_and_update().last_error.as_ref().unwrap().contains("does not belong"),
+        "{:?}",
+        *status.borrow()
+    );
     assert_eq!(subject(&current), "CN=one");
     assert!(!current.has_changed().unwrap());
 
@@ -161,8 +167,7 @@ async fn files_that_make_no_identity_at_the_start_are_an_error() {
     assert!(matches!(&error, PemFilesError::Read { path, .. } if path.ends_with("chain.pem")), "{error:?}");
     write(folder.path(), &one, &two).await;
     let error = open(folder.path()).await.unwrap_err();
-    let is_mismatch =
-        matches!(&error, PemFilesError::Identity { source: IdentityError::KeyMismatch { subject }, .. } if subject == "CN=one");
+    let is_mismatch = matches!(&error, PemFilesError::Identity { source: IdentityError::KeyMismatch { subject }, .. } if subject == "CN=one");
     assert!(is_mismatch, "{error:?}");
 }
 
@@ -172,7 +177,8 @@ async fn unchanged_files_are_not_published_again() {
     let one = client(&pki, "one");
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &one, &one).await;
-    let files = PemFiles::open(folder.path().join("chain.pem"), folder.path().join("key.pem"), Duration::from_millis(1));
+    let files =
+        PemFiles::open(folder.path().join("chain.pem"), folder.path().join("key.pem"), Duration::from_millis(1));
     let files = files.await.unwrap();
     let current = files.subscribe();
     // A broken file shows that the task has read at least once more.

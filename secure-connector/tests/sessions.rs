@@ -52,7 +52,14 @@ async fn there_are_tickets_for_32_dials_at_once() {
     for _ in 0..40 {
         echo(&mut connector.connect().await.unwrap()).await;
     }
-    let dials: Vec<_> = (0..32).map(|_| tokio::spawn({ let c = connector.clone(); async move { c.connect().await } })).collect();
+    let dials: Vec<_> = (0..32)
+        .map(|_| {
+            tokio::spawn({
+                let c = connector.clone();
+                async move { c.connect().await }
+            })
+        })
+        .collect();
     let mut count = 0;
     for dial in dials {
         count += usize::from(resumed(&dial.await.unwrap().unwrap()));
@@ -85,7 +92,11 @@ async fn a_rotated_identity_never_resumes_a_session_of_the_old_one() {
         let (subject, was_resumed, seen_old) = connect().await;
         assert_eq!((subject.as_str(), was_resumed), ("CN=old", false));
         let (subject, was_resumed, seen) = connect().await;
-        assert_eq!((subject.as_str(), was_resumed, &seen), ("CN=old", true, &seen_old), "the old identity resumes its own");
+        assert_eq!(
+            (subject.as_str(), was_resumed, &seen),
+            ("CN=old", true, &seen_old),
+            "the old identity resumes its own"
+        );
         publish.send(Ok(Arc::new(new))).unwrap();
         let (subject, was_resumed, seen_new) = connect().await;
         assert_eq!((subject.as_str(), was_resumed), ("CN=new", false));
@@ -195,7 +206,8 @@ async fn a_renewed_server_is_reached_by_a_full_handshake_when_the_stored_chain_h
     });
     let clock = TestClock::at(now);
     let peer = PeerVerifier::check_host(roots(&pki), [NAME.parse().unwrap()]).unwrap();
-    let connector = TlsConnector::builder(Dial::addresses([address]), peer).clock(SharedClock(clock.clone())).build().unwrap();
+    let connector =
+        TlsConnector::builder(Dial::addresses([address]), peer).clock(SharedClock(clock.clone())).build().unwrap();
     echo(&mut connector.connect().await.unwrap()).await;
     assert!(resumed(&connector.connect().await.unwrap()));
     reload.send(Arc::new(renewed)).unwrap();

@@ -152,7 +152,7 @@ async fn follow(
                 drop(identity.send_replace(Ok(Arc::new(new))));
             }
             Err(e) => {
-                let text = crate::error::chain_of(&e);
+                let text = crate::error_chain(&e);
                 let changed = status.send_if_modified(|s| {
                     let changed = s.last_error.as_ref() != Some(&text);
                     s.last_error = Some(text.clone());

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use rustls::{ClientConfig, SupportedProtocolVersion, pki_types::ServerName, time_provider::TimeProvider};
 
 use super::{
-    config_error::ConfigError, connector::TlsConnector, generation::Generation, names::Sni, provider, verify::PeerVerifier,
+    config_error::ConfigError, connector::TlsConnector, generation::Generation, names::Sni, provider,
+    verify::PeerVerifier,
 };
 use crate::{Clock, Dial, IdentitySource, PostQuantum, SystemClock, TcpOptions, Timeouts, TlsVersion};
 

@@ -93,12 +93,7 @@ impl TlsConnector {
         Ok(stream)
     }
 
-    async fn secure_as<IO>(
-        &self,
-        generation: &Generation,
-        io: IO,
-        timings: Timings,
-    ) -> Result<TlsStream<IO>, Refused>
+    async fn secure_as<IO>(&self, generation: &Generation, io: IO, timings: Timings) -> Result<TlsStream<IO>, Refused>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
