@@ -50,6 +50,11 @@ mod connector;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use connector::{EfsConfigError, EfsConnector, EfsConnectorBuilder, NFS_PORT};
 
+#[cfg(feature = "aws-config")]
+mod default_credentials;
+#[cfg(feature = "aws-config")]
+pub use default_credentials::default_credentials;
+
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod identity;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
