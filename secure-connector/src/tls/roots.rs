@@ -294,3 +294,22 @@ const AMAZON: [&[u8]; 4] = [
     include_bytes!("amazon/root-ca-3.der"),
     include_bytes!("amazon/root-ca-4.der"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// As published at <https://www.amazontrust.com/repository/>.
+    #[test]
+    fn the_built_in_certificates_are_those_that_amazon_published() {
+        let published = [
+            "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+            "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+            "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+            "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        ];
+        assert_eq!(AMAZON.map(|der| certificate::lower_hex(&Sha256::digest(der))), published);
+    }
+}
