@@ -35,6 +35,9 @@ pub use report::{
     AuthenticatedAs, CertificateSummary, Revocation, SecurityReport, Timings, TlsSession, TlsVersion, Verified, Warning,
 };
 
+#[cfg(feature = "serde")]
+mod serialize;
+
 mod stream;
 pub use stream::BoxedStream;
 

@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration, time::SystemTime};
 
 use crate::Stage;
+#[cfg(feature = "serde")]
+use crate::serialize;
 
 /// The facts of one secured connection: who is at the other end, how that was proven, and what protects the bytes.
 ///
@@ -380,27 +382,5 @@ impl fmt::Display for Warning {
             ),
             Self::Other(what) => f.write_str(what),
         }
-    }
-}
-
-#[cfg(feature = "serde")]
-mod serialize {
-    use std::time::{Duration, SystemTime};
-
-    use serde::Serializer;
-
-    pub(super) fn time<S: Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&humantime::format_rfc3339_seconds(*time))
-    }
-
-    pub(super) fn optional_time<S: Serializer>(at: &Option<SystemTime>, s: S) -> Result<S::Ok, S::Error> {
-        match at {
-            Some(at) => time(at, s),
-            None => s.serialize_none(),
-        }
-    }
-
-    pub(super) fn seconds<S: Serializer>(took: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_f64(took.as_secs_f64())
     }
 }

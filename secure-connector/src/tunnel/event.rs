@@ -4,9 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::LocalPeer;
 use crate::SecurityReport;
+#[cfg(feature = "serde")]
+use crate::serialize;
 
 /// Something that happened in a tunnel. `id` is that of [`ConnectionInfo`](super::ConnectionInfo).
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum TunnelEvent {
     /// A local connection was accepted; the upstream is being dialled.
@@ -33,6 +36,7 @@ pub enum TunnelEvent {
         /// The [`ConnectError`](crate::ConnectError) with its causes.
         error: String,
         /// The wait before the next attempt.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
         delay: Duration,
     },
     /// The upstream was reached.
@@ -40,6 +44,7 @@ pub enum TunnelEvent {
         /// The connection.
         id: u64,
         /// What was agreed and proven.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::shared"))]
         report: Arc<SecurityReport>,
     },
     /// The connection has ended on both sides.
@@ -57,6 +62,7 @@ pub enum TunnelEvent {
 
 /// Why a connection ended. All but [`Finished`](Self::Finished) reset what was still open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// Both directions ended well.

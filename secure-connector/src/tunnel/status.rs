@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use super::LocalAddr;
 use crate::SecurityReport;
+#[cfg(feature = "serde")]
+use crate::serialize;
 
 /// The counters of a tunnel since it was started.
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ pub struct ConnectionInfo {
     /// Bytes written to the local side so far.
     pub bytes_down: u64,
     /// What was agreed and proven with the upstream; `None` while it is being dialled.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::shared"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_shared"))]
     pub report: Option<Arc<SecurityReport>>,
 }
 
@@ -108,22 +110,5 @@ impl fmt::Display for LocalPeer {
             Self::Unix { uid: Some(uid), pid: None } => write!(f, "user {uid}"),
             Self::Unix { uid: None, .. } => f.write_str("a local process"),
         }
-    }
-}
-
-#[cfg(feature = "serde")]
-mod serialize {
-    use std::{sync::Arc, time::SystemTime};
-
-    use serde::{Serialize, Serializer};
-
-    use crate::SecurityReport;
-
-    pub(super) fn time<S: Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&humantime::format_rfc3339_seconds(*time))
-    }
-
-    pub(super) fn shared<S: Serializer>(report: &Option<Arc<SecurityReport>>, s: S) -> Result<S::Ok, S::Error> {
-        report.as_deref().serialize(s)
     }
 }
