@@ -16,7 +16,6 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{broadcast, watch},
-    task::AbortHandle,
     time::Instant,
 };
 
@@ -32,8 +31,8 @@ use crate::SecureConnector;
 
 /// A local listener whose every connection is carried over a connection of its own made by a [`SecureConnector`].
 ///
-/// For programs that can only dial a socket: the kernel's NFS client, a database driver, another process. What a program
-/// can do itself it should do with the connector: the local side of a tunnel is plaintext, and whoever may connect to it
+/// For programs that can only dial a socket: the kernel's NFS client, a database driver, another process. A program
+/// that can use the connector itself should: the local side of a tunnel is plaintext, and whoever may connect to it
 /// acts with the tunnel's identity. A Unix socket (mode 0600) narrows that down to one user.
 ///
 /// ```
@@ -59,13 +58,13 @@ use crate::SecureConnector;
 /// - **Half-close** is carried through both ways: the end of one direction becomes the writing side's `shutdown` (TLS:
 ///   `close_notify`), and the other direction goes on for as long as it likes. stunnel's `TIMEOUTclose` has no
 ///   counterpart; a half-closed connection that falls quiet ends by the idle timeout.
-/// - **Truncation stays visible.** Whatever ends the upstream other than its own end of stream resets the local side, where
-///   stunnel reports a clean end. Everything that arrived is written to the local side first; what its kernel buffer has
-///   no room for is lost with the reset. A local reset drops the upstream without `shutdown`, so that the peer sees it
-///   too. A local TCP socket closes by reset unless both directions ended well, whatever the cause, even if this process
-///   is killed. A Unix socket knows no reset: there, the local side sees a close.
-/// - **A peer that owes its end of stream.** Many TLS servers close without `close_notify` once the client has finished.
-///   If that happens after the local side's end was passed on, nobody is normally reading any more. Whether the last
+/// - **Truncation stays visible.** Whatever ends the upstream other than its own end of stream resets the local side;
+///   stunnel reports a clean end there. Everything that arrived is written to the local side first; what its kernel
+///   buffer has no room for is lost with the reset. A local reset drops the upstream without `shutdown`, so that the
+///   peer sees it too. A local TCP socket closes by reset unless both directions ended well, whatever the cause, even
+///   if this process is killed. A Unix socket knows no reset: there, the local side sees a close.
+/// - **A peer that owes its end of stream.** Many TLS servers close without `close_notify` once the client is done. If
+///   that happens after the local side's end was passed on, nobody is normally reading any more. Whether the last
 ///   reply was whole cannot be known, so the local side is still reset, which only a reader can notice; it counts as
 ///   [unconfirmed](TunnelStatus::unconfirmed) instead of [truncated](TunnelStatus::truncated).
 ///
@@ -73,17 +72,17 @@ use crate::SecureConnector;
 /// open files: those are retried. Logs hold addresses, counts and errors, never data.
 ///
 /// # When it ends
-/// The handle owns everything. Dropping it closes the listener, resets all connections and ends all tasks as soon as the
-/// runtime gets to them; [`drain`](Self::drain) does so in an orderly way and returns when it is done.
+/// The handle owns everything. Dropping it closes the listener, resets all connections and ends all tasks as soon as
+/// the runtime gets to them; [`drain`](Self::drain) does so in an orderly way and returns when it is done.
 ///
 /// # Cost
 /// One task and two buffers (64 KiB each, see [`TunnelBuilder::buffer_size`]) per connection.
 #[derive(Debug)]
 pub struct Tunnel {
     registry: Arc<Registry>,
+    /// When it is set the drain begins; when it is dropped everything ends.
     deadline: watch::Sender<Option<Instant>>,
     ended: watch::Receiver<Option<usize>>,
-    task: AbortHandle,
 }
 
 impl Tunnel {
@@ -125,12 +124,6 @@ impl Tunnel {
         let mut ended = self.ended.clone();
         let cut = ended.wait_for(Option::is_some).await.map_or(None, |cut| *cut);
         cut.unwrap_or_default()
-    }
-}
-
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -13,9 +13,8 @@ use crate::{Backoff, SecureConnector};
 
 const AFTER_ACCEPT_FAILED: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
-/// Serves until a deadline is set and all connections have ended or it has passed; returns how many had not.
-///
-/// Dropping the future ends the listener and all connections.
+/// Serves until a deadline is set and all connections have ended or it has passed, or until the handle, which sets the
+/// deadline, is dropped; returns how many connections had not ended.
 pub(super) async fn serve<C: SecureConnector + 'static>(
     listener: Listener,
     connector: Arc<C>,
@@ -71,8 +70,7 @@ async fn drain(mut connections: JoinSet<()>, mut deadline: watch::Receiver<Optio
             biased;
             ended = connections.join_next() => if ended.is_none() { return 0 },
             () = sleep_until(until.unwrap_or_else(Instant::now)) => break,
-            // The sender lives in the handle, and without the handle this task does not go on.
-            Ok(()) = deadline.changed() => {}
+            changed = deadline.changed() => if changed.is_err() { break },
         }
     }
     let cut = connections.len();

@@ -116,10 +116,10 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
         let (deadline, drain) = watch::channel(None);
         let (end, ended) = watch::channel(None);
         let serving = accept::serve(listener, Arc::new(self.connector), self.options, Arc::clone(&registry), drain);
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             end.send_replace(Some(serving.await));
         });
-        Ok(Tunnel { registry, deadline, ended, task: task.abort_handle() })
+        Ok(Tunnel { registry, deadline, ended })
     }
 }
 

@@ -96,7 +96,7 @@ async fn exchange<S: SecureStream>(upstream: S, options: &Options, local: &Local
         // A relay whose upstream takes nothing does not read the local side and would not notice.
         () = local.reset_by_peer() => return CloseReason::LocalReset,
         () = idle => {
-            tracing::info!(id = entry.id, local = %entry.peer, "nothing moved for the idle timeout, resetting both sides");
+            tracing::info!(id = entry.id, local = %entry.peer, "idle, resetting both sides");
             return CloseReason::Idle;
         }
     };
@@ -105,7 +105,7 @@ async fn exchange<S: SecureStream>(upstream: S, options: &Options, local: &Local
         RelayEnd::Unconfirmed => CloseReason::Unconfirmed,
         RelayEnd::Upstream(error) => {
             let error = error_chain(&error);
-            tracing::warn!(id = entry.id, local = %entry.peer, %error, "upstream ended in the middle, resetting the local side");
+            tracing::warn!(id = entry.id, local = %entry.peer, %error, "upstream truncated, resetting the local side");
             CloseReason::Truncated { error }
         }
         RelayEnd::Local => CloseReason::LocalReset,

@@ -20,8 +20,8 @@ pub enum Listen {
     /// A TCP address; port 0 leaves the choice to the system. It has to be a loopback address unless
     /// [`danger_accept_remote_clients`](super::TunnelBuilder::danger_accept_remote_clients) was called.
     Tcp(SocketAddr),
-    /// A Unix socket at this path, mode 0600. A socket that nobody listens on is replaced; a live one, and anything else,
-    /// is left alone with an error. The path is removed when the listener closes.
+    /// A Unix socket at this path, mode 0600. A socket that nobody listens on is replaced; a live one, and anything
+    /// else, is left alone with an error. The path is removed when the listener closes.
     #[cfg(unix)]
     Unix(PathBuf),
     /// A TCP listener that is open already: the first free port of a range, or one handed over by another process. The

@@ -39,8 +39,8 @@ macro_rules! each {
 
 impl Local {
     pub(super) fn from_tcp(stream: TcpStream) -> Self {
-        // Lingering for no time makes every close a reset, even the kernel's when this process is killed. Neither option
-        // can fail except on a socket whose peer has gone, and then neither matters.
+        // Lingering for no time makes every close a reset, even the kernel's when this process is killed. Neither
+        // option can fail except on a socket whose peer has gone, and then neither matters.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         let _ = stream.set_nodelay(true);
         Self::Tcp(stream)

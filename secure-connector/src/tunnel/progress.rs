@@ -45,3 +45,32 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn idleness_counts_from_the_last_movement() {
+        let progress = Progress::new();
+        let busy = async {
+            for _ in 0..5 {
+                sleep(MINUTE * 9 / 10).await;
+                progress.touch();
+            }
+            Instant::now()
+        };
+        let ((), last_moved) = tokio::join!(progress.idle_for(MINUTE), busy);
+        assert_eq!(last_moved.elapsed(), MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_beyond_the_clock_is_never_reached() {
+        let progress = Progress::new();
+        assert!(timeout(MINUTE, progress.idle_for(Duration::MAX)).await.is_err());
+    }
+}

@@ -1,5 +1,8 @@
 //! The copy loop.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     future::poll_fn,
     io,
