@@ -1,0 +1,2 @@
+//! The README's example, compiled as a test.
+#![doc = include_str!("../../README.md")]
