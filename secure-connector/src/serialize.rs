@@ -23,10 +23,10 @@ pub(crate) fn seconds<S: Serializer>(took: &Duration, s: S) -> Result<S::Ok, S::
 
 #[cfg(feature = "tunnel")]
 pub(crate) fn shared<T: serde::Serialize, S: Serializer>(value: &std::sync::Arc<T>, s: S) -> Result<S::Ok, S::Error> {
-    value.as_ref().serialize(s)
+    T::serialize(value, s)
 }
 
 #[cfg(feature = "tunnel")]
 pub(crate) fn optional_shared<T: serde::Serialize, S: Serializer>(value: &Option<std::sync::Arc<T>>, s: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().serialize(s)
+    serde::Serialize::serialize(&value.as_deref(), s)
 }
