@@ -1,2 +1,13 @@
-//! The README's example, compiled as a test.
-#![doc = include_str!("../../README.md")]
+//! The examples of the README and the book, compiled as tests.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/efs-tls.md")]
+mod efs_tls {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/secure-connector.md")]
+mod secure_connector {}
