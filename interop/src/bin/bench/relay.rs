@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use secure_connector::{Dial, PeerVerifier, Roots, SniName, Tunnel};
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -27,6 +28,12 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         match *kind {
             "plain" => relay(listen, server, None).await,
             "tokio-rustls" => relay(listen, server, Some(bare_connector(ca)?)).await,
+            "secure-connector" => {
+                let listen: SocketAddr = listen.parse().map_err(Error::other)?;
+                let tunnel = Tunnel::builder(our_connector(server, ca)?).listen(listen);
+                let _running = tunnel.start().await.map_err(Error::other)?;
+                std::future::pending().await
+            }
             _ => Err(Error::other(format!("no such relay: {kind}"))),
         }
     })
@@ -43,6 +50,16 @@ pub(crate) fn bare_connector(ca: &str) -> Result<TlsConnector> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config).into())
+}
+
+/// Our connector with its defaults, trusting one root and sending the name that [`bare_connector`] sends.
+pub(crate) fn our_connector(server: SocketAddr, ca: &str) -> Result<secure_connector::TlsConnector> {
+    let name: SniName = SERVER_NAME.parse().map_err(Error::other)?;
+    let peer = PeerVerifier::check_host(Roots::from_file(ca).map_err(Error::other)?, [name.clone().into()]);
+    secure_connector::TlsConnector::builder(Dial::addresses([server]), peer.map_err(Error::other)?)
+        .sni(name.into())
+        .build()
+        .map_err(Error::other)
 }
 
 pub(crate) fn server_name() -> ServerName<'static> {

@@ -6,7 +6,7 @@ use std::io::Result;
 use crate::handshakes::{self, BARE};
 use crate::placement::Placement;
 use crate::server::Sessions;
-use crate::tunnels::{self, HAPROXY, STUNNEL};
+use crate::tunnels::{self, HAPROXY, OURS, STUNNEL};
 use crate::{Effort, Version, machine};
 
 pub(crate) fn heading(effort: Effort) -> Result<()> {
@@ -45,7 +45,7 @@ pub(crate) fn tunnels(version: Version, placement: Placement, rows: &[tunnels::R
         println!("| {} | {} | {:.1} |", row.tunnel, figures(row).map(|f| f.to_string()).join(" | "), row.peak_memory);
     }
     for baseline in rows.iter().filter(|row| [STUNNEL, HAPROXY].contains(&row.tunnel)) {
-        for row in rows.iter().filter(|row| row.tunnel.starts_with("secure-connector")) {
+        for row in rows.iter().filter(|row| row.tunnel == OURS) {
             let ratios: Vec<String> = figures(row)
                 .iter()
                 .zip(figures(baseline))
@@ -63,8 +63,8 @@ pub(crate) fn handshakes(placement: Placement, rows: &[handshakes::Row]) {
         "One after the other, each on a new TCP connection, with one byte received. CPU time is that of the client's \
          process alone, TCP included.\n"
     );
-    println!("| client | version | handshake | client CPU µs | CPU ÷ {BARE} | per second |");
-    println!("|---|---|---|---:|---:|---:|");
+    println!("| client | version | handshake | key exchange | client CPU µs | CPU ÷ {BARE} | per second |");
+    println!("|---|---|---|---|---:|---:|---:|");
     for row in rows {
         let cpu = Figure::of(row.cpu_micros.iter().copied(), 0);
         let bare = rows
@@ -72,10 +72,11 @@ pub(crate) fn handshakes(placement: Placement, rows: &[handshakes::Row]) {
             .find(|other| (other.client, other.version, other.sessions) == (BARE, row.version, row.sessions))
             .map_or(f64::NAN, |bare| Figure::of(bare.cpu_micros.iter().copied(), 0).median);
         println!(
-            "| {} | {} | {} | {cpu} | {:.2} | {} |",
+            "| {} | {} | {} | {} | {cpu} | {:.2} | {} |",
             row.client,
             if row.version == Version::Tls13 { "TLS 1.3" } else { "TLS 1.2" },
             if row.sessions == Sessions::Resumed { "resumed" } else { "full" },
+            row.key_exchange,
             cpu.median / bare,
             Figure::of(row.per_second.iter().copied(), 0),
         );

@@ -19,7 +19,8 @@ pub(crate) struct Row {
     pub(crate) peak_memory: f64,
 }
 
-/// The rows that the others are compared with.
+pub(crate) const OURS: &str = "secure-connector `Tunnel`";
+/// What it is compared with.
 pub(crate) const STUNNEL: &str = "stunnel";
 pub(crate) const HAPROXY: &str = "haproxy, 1 thread";
 
@@ -55,6 +56,7 @@ fn start(pem: &PemFiles, plain_server: &Daemon, tls_server: &Daemon) -> Result<V
         (STUNNEL, stunnel),
         (HAPROXY, haproxy),
         ("tokio-rustls, `copy_bidirectional` with 64 KiB", start_role("relay", &["tokio-rustls", &tls, &ca])?),
+        (OURS, start_role("relay", &["secure-connector", &tls, &ca])?),
     ];
     Ok(tunnels
         .into_iter()
