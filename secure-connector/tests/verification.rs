@@ -342,6 +342,24 @@ fn a_revocation_list_revokes_and_is_needed() {
     assert_eq!(unknown(peer(others)), "no list of its issuer was given");
 }
 
+#[test]
+fn an_intermediate_can_be_revoked_too() {
+    let root = Authority::named("Root");
+    let middle = root.below("Middle", 5);
+    let chain = [middle.issue(8, vec![]), middle.0.der().to_vec()];
+    let peer = |revoked: &[u64]| {
+        let lists = [middle.crl(&[], at() + DAY), root.crl(revoked, at() + DAY)];
+        root.peer().with_crls(lists).unwrap()
+    };
+    accepted(&peer(&[8]), &chain, &localhost(), &[]);
+    match peer(&[5]).judge(&chain, at()) {
+        Err(ConnectError::Revoked { serial, via, .. }) => {
+            assert_eq!((serial.as_str(), via.as_str()), ("05", "the revocation list of CN=Root"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A CA that also signs revocation lists.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -351,12 +369,22 @@ impl Authority {
     }
 
     fn named(name: &str) -> Self {
+        Self(CertifiedIssuer::self_signed(Self::params(name), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn below(&self, name: &str, serial: u64) -> Self {
+        let mut params = Self::params(name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        Self(CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        params
     }
 
     fn peer(&self) -> PeerVerifier {
