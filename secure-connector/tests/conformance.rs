@@ -58,6 +58,7 @@ impl Outcome {
     }
 
     /// The exceptions of our own copy of the file are exactly `listed`; a fresh file may hold others.
+    #[expect(clippy::explicit_write, reason = "the test harness swallows what `println!` writes")]
     fn conclude(mut self, file: &str, listed: &[(&str, &[&str])]) {
         if folder() == own_folder() {
             let listed: BTreeSet<String> = listed.iter().flat_map(|(_, ids)| *ids).map(|id| (*id).to_owned()).collect();
@@ -66,7 +67,6 @@ impl Outcome {
                 .extend(listed.difference(&self.known).map(|id| format!("{id}: listed as exception and is none")));
         }
         let Self { passed, skipped, failed, known } = self;
-        // Not `println!`, which the test harness swallows.
         let counts = format!("{passed} passed, {} failed, {} known, {skipped} skipped", failed.len(), known.len());
         writeln!(io::stdout(), "{file}: {counts}").unwrap();
         assert!(failed.is_empty(), "{file}: {counts}\n{}", failed.join("\n"));

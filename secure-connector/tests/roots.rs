@@ -1,5 +1,6 @@
 //! Where trust anchors come from, what is left out, and that nothing is lost in silence.
 #![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#![expect(clippy::unwrap_used, reason = "in what the tests share, too")]
 
 use std::{
     path::{Path, PathBuf},

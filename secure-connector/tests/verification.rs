@@ -1,5 +1,6 @@
 //! Whom the verifier lets in and whom it does not, with the exact reason.
 #![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#![expect(clippy::unwrap_used, reason = "in what the tests share, too")]
 
 use std::time::{Duration, SystemTime};
 
@@ -206,7 +207,7 @@ fn an_unknown_ca_is_named_with_what_was_tried() {
 #[test]
 fn a_ca_made_anew_under_its_old_name_is_told_from_an_unknown_one() {
     let leaf = pki("Same name").leaf().dns("localhost").issue().unwrap();
-    let what = "a signature was not made by the CA of that name; was the CA made anew under its old name?";
+    let what = "a signature is not that of the CA with the issuer's name (a CA made anew under its old name?)";
     untrusted(&check_host(roots(&pki("Same name"))), leaf.chain_der(), invalid(what));
 }
 
@@ -340,6 +341,8 @@ fn a_revocation_list_revokes_and_is_needed() {
     assert_eq!(outdated, "the list of its issuer was to be renewed by 2027-01-15T08:00:00Z");
     let others = Authority::named("Somebody else").crl(&[], at() + DAY);
     assert_eq!(unknown(peer(others)), "no list of its issuer was given");
+    let forged = Authority::new().crl(&[], at() + DAY);
+    assert_eq!(unknown(peer(forged)), "the list of its issuer was not signed by that issuer");
 }
 
 #[test]

@@ -59,6 +59,12 @@ impl Chain {
                 let next_update = humantime::format_rfc3339_seconds(from_unix(*next_update));
                 return unknown(format!("the list of its issuer was to be renewed by {next_update}"));
             }
+            Error::IssuerNotCrlSigner => {
+                return unknown("its issuer may not sign revocation lists (RFC 5280 section 6.3.3 (f))".into());
+            }
+            Error::InvalidCrlSignatureForPublicKey => {
+                return unknown("the list of its issuer was not signed by that issuer".into());
+            }
             _ => invalid(&error),
         };
         ConnectError::Untrusted { reason, source: Some(error.into()) }
@@ -118,13 +124,12 @@ fn unknown(why: String) -> ConnectError {
 fn invalid(error: &Error) -> Untrusted {
     let what = match error {
         Error::InvalidSignatureForPublicKey => {
-            "a signature was not made by the CA of that name; was the CA made anew under its old name?"
+            "a signature is not that of the CA with the issuer's name (a CA made anew under its old name?)"
         }
         Error::NameConstraintViolation => "a CA of the chain may not vouch for this name (RFC 5280 section 4.2.1.10)",
         Error::PathLenConstraintViolated => "there are more CAs in the chain than one of them allows below itself",
         Error::EndEntityUsedAsCa => "a certificate that is no CA has issued another (RFC 5280 section 4.2.1.9)",
         Error::UnsupportedCriticalExtension => "it has a critical extension that is not understood",
-        Error::IssuerNotCrlSigner => "the CA of its revocation list may not sign one (RFC 5280 section 6.3.3 (f))",
         Error::UnsupportedCertVersion => "it is not an X.509 version 3 certificate",
         other => return Untrusted::Invalid { what: other.to_string() },
     };
