@@ -27,6 +27,9 @@ pub(crate) fn shared<T: serde::Serialize, S: Serializer>(value: &std::sync::Arc<
 }
 
 #[cfg(feature = "tunnel")]
-pub(crate) fn optional_shared<T: serde::Serialize, S: Serializer>(value: &Option<std::sync::Arc<T>>, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_shared<T: serde::Serialize, S: Serializer>(
+    value: &Option<std::sync::Arc<T>>,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     serde::Serialize::serialize(&value.as_deref(), s)
 }

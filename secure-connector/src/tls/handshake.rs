@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::Pin, time::Instant};
 
-use rustls::{ClientConnection, HandshakeKind, ProtocolVersion, pki_types::CertificateDer};
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     stream::TlsStream,
     verify::{self, VerifiedPeer},
 };
-use crate::{ConnectError, SecurityReport, Stage, Timings, TlsSession, TlsVersion, Untrusted};
+use crate::{SecurityReport, Stage, Timings, TlsSession, TlsVersion};
 
 pub(super) async fn handshake<IO>(
     connector: &TlsConnector,
@@ -33,7 +33,9 @@ where
     let (mut verdict, mut asked) = (None, false);
     let shaken = poll_fn(|cx| {
         let polled = Pin::new(&mut connect).poll(cx);
-        verdict = verify::take_verdict().or(verdict.take());
+        if let Some(judged) = verify::take_verdict() {
+            verdict = Some(judged);
+        }
         asked |= generation::take_asked();
         polled
     })
@@ -57,7 +59,7 @@ where
         })?,
     };
     timings.set(Stage::Tls, started.elapsed());
-    let report = report(connector, generation, tls, verified, (asked, resumed), timings)?;
+    let report = report(connector, generation, tls, verified, (asked, resumed), timings);
     Ok(TlsStream::new(stream, report))
 }
 
@@ -68,24 +70,19 @@ fn report(
     verified: VerifiedPeer,
     (asked, resumed): (bool, bool),
     timings: Timings,
-) -> Result<SecurityReport, ConnectError> {
+) -> SecurityReport {
     let mut report = SecurityReport::new(verified.verified().clone());
-    report.tls = Some(session(connector, generation, tls, resumed)?);
+    report.tls = Some(session(connector, generation, tls, resumed));
     report.warnings.extend_from_slice(verified.warnings());
     if let Some(identity) = generation.presented(asked, resumed) {
         report.identity = Some(identity.certificate().clone());
         report.authenticated_as = identity.authenticates_as().cloned();
     }
     report.timings = timings;
-    Ok(report)
+    report
 }
 
-fn session(
-    connector: &TlsConnector,
-    generation: &Generation,
-    tls: &ClientConnection,
-    resumed: bool,
-) -> Result<TlsSession, ConnectError> {
+fn session(connector: &TlsConnector, generation: &Generation, tls: &ClientConnection, resumed: bool) -> TlsSession {
     let group = tls.negotiated_key_exchange_group().map(|group| group.name());
     let version = match tls.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
@@ -93,7 +90,7 @@ fn session(
     };
     let suite = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
     let chain = tls.peer_certificates().unwrap_or_default();
-    Ok(TlsSession {
+    TlsSession {
         version,
         cipher_suite: suite.unwrap_or_default(),
         key_exchange: group.map(|group| format!("{group:?}")),
@@ -102,14 +99,7 @@ fn session(
         resumed,
         alpn: tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
         sni: connector.sni.clone(),
-        peer_chain: chain.iter().map(summary).collect::<Result<_, _>>()?,
-    })
-}
-
-/// A chain may carry certificates that the verified path does not need; even those have to be readable to be reported.
-fn summary(der: &CertificateDer<'_>) -> Result<crate::CertificateSummary, ConnectError> {
-    certificate::summary(der).map_err(|error| ConnectError::Untrusted {
-        reason: Untrusted::Invalid { what: "a presented certificate cannot be read".into() },
-        source: Some(error.into()),
-    })
+        // A certificate that the verified path does not need may be unreadable.
+        peer_chain: chain.iter().filter_map(|der| certificate::summary(der).ok()).collect(),
+    }
 }

@@ -39,12 +39,6 @@ impl Sessions {
         self.lock().clear();
     }
 
-    /// How many TLS 1.3 tickets are at hand.
-    #[cfg(test)]
-    pub(crate) fn tickets(&self) -> usize {
-        self.lock().values().map(|name| name.tls13.len()).sum()
-    }
-
     fn update(&self, name: ServerName<'static>, change: impl FnOnce(&mut PerName)) {
         let mut names = self.lock();
         if names.len() >= NAMES && !names.contains_key(&name) {

@@ -1,9 +1,8 @@
 //! Each way in which a handshake fails has its own error, and words that say what to change.
 
-mod support;
-
 use std::time::SystemTime;
 
+use crate::support::{NAME, identity, localhost_peer};
 use secure_connector::{
     ConnectError, Dial, PeerVerifier, SecureConnector, StaticIdentity, TlsConnector, TlsFailure, TlsVersion, Untrusted,
 };
@@ -11,7 +10,6 @@ use secure_connector_testkit::{
     CaOptions, ClientAuth, EchoServer, LeafBuilder, ServerOptions, TestCertificate, TestPki, TlsVersion as Spoken,
     Usage, Validity, misbehaving,
 };
-use support::{NAME, identity, localhost_peer};
 use tokio::io::AsyncReadExt;
 
 async fn dial(address: std::net::SocketAddr) -> ConnectError {

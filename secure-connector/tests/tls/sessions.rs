@@ -1,12 +1,11 @@
 //! Resumption: across connections of one identity, never across identities, and never of a chain that no longer stands.
 
-mod support;
-
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use crate::support::{NAME, SharedClock, TestClock, echo, identity, localhost_peer, roots, start};
 use secure_connector::{
     ConnectError, CurrentIdentity, Dial, Identity, PeerVerifier, SecureConnector, SecureStream, StaticIdentity,
     TlsConnector, TlsStream, TlsVersion, Untrusted,
@@ -14,7 +13,6 @@ use secure_connector::{
 use secure_connector_testkit::{
     CaOptions, ClientAuth, EchoServer, Resumption, ServerOptions, TestPki, Usage, Validity, rustls_config,
 };
-use support::{NAME, SharedClock, TestClock, echo, identity, localhost_peer, roots, start};
 use tokio::sync::watch;
 
 fn resumed<IO: Send + Unpin + 'static>(stream: &TlsStream<IO>) -> bool

@@ -1,9 +1,8 @@
 //! Identities: checked when made, taken as they are when a connection starts, never shown.
 
-mod support;
-
 use std::{path::Path, sync::Arc, time::Duration, time::SystemTime};
 
+use crate::support::{identity, localhost_peer, start};
 use proptest::prelude::*;
 use secure_connector::{
     AuthenticatedAs, ConnectError, CurrentIdentity, Dial, Identity, IdentityError, IdentitySource, IdentityUnavailable,
@@ -12,7 +11,6 @@ use secure_connector::{
 use secure_connector_testkit::{
     ClientAuth, EchoServer, KeyKind, ServerOptions, TestCertificate, TestPki, Usage, Validity,
 };
-use support::{identity, localhost_peer, start};
 use tokio::sync::watch;
 
 fn client(pki: &TestPki, name: &str) -> TestCertificate {

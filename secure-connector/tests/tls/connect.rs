@@ -1,15 +1,13 @@
 //! The connector against TLS servers on the loopback: what is dialled, sent, verified and reported.
 
-mod support;
-
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use crate::support::{NAME, echo, localhost_peer, roots, start};
 use secure_connector::{
     ConnectError, Dial, PeerVerifier, PostQuantum, Resolve, Roots, SecureConnector, SecureStream, SecureTransport, Sni,
     Stage, Timeouts, TlsConnector, TlsVersion, Verified, Warning,
 };
 use secure_connector_testkit::{EchoServer, ServerOptions, TestPki, misbehaving};
-use support::{NAME, echo, localhost_peer, roots, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]

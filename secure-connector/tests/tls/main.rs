@@ -1,0 +1,8 @@
+//! The TLS connector against servers on the loopback.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod connect;
+mod diagnoses;
+mod identity;
+mod sessions;
+mod support;
