@@ -161,6 +161,7 @@ mod tests {
             "us-east-1.evil",
             "use1-az1",
             "us-east-\u{661}",
+            "use-east-1",
         ] {
             assert_eq!(
                 bad.parse::<Region>().unwrap_err(),
