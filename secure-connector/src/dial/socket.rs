@@ -156,3 +156,29 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn options_are_set_on_the_socket() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpOptions::default().connect(address).await.unwrap();
+        let raw = SockRef::from(&stream);
+        assert!(stream.nodelay().unwrap() && raw.keepalive().unwrap());
+        assert_eq!(raw.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(raw.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(raw.tcp_keepalive_retries().unwrap(), 6);
+        #[cfg(target_os = "linux")]
+        assert_eq!(raw.tcp_user_timeout().unwrap(), Some(Duration::from_secs(120)));
+
+        let off = TcpOptions::default().with_keepalive(None).with_user_timeout(None);
+        let stream = off.connect(address).await.unwrap();
+        let raw = SockRef::from(&stream);
+        assert!(stream.nodelay().unwrap() && !raw.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(raw.tcp_user_timeout().unwrap(), None);
+    }
+}

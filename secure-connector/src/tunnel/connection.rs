@@ -48,7 +48,7 @@ async fn connect<C: SecureConnector>(
         },
         // A local side that has only ended its half is given the benefit of the doubt: it may be waiting to be told
         // something by an upstream that is well.
-        () = local.reset_by_peer() => return Err(CloseReason::LocalLeft),
+        () = local.given_up() => return Err(CloseReason::LocalLeft),
     };
     let retrying = async {
         let mut error = error;

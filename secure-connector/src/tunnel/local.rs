@@ -68,7 +68,7 @@ impl Local {
     /// Returns when the peer has reset the connection or ended it without having sent a byte. Takes no data away.
     pub(super) async fn given_up(&self) {
         let ended_without_a_byte = async {
-            if let Ok(5000..) = self.peek().await {
+            if let Ok(1..) = self.peek().await {
                 pending::<()>().await;
             }
         };
