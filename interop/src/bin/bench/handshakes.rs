@@ -87,7 +87,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     let count: u32 = count.parse().map_err(Error::other)?;
     let client = match *client {
         BARE => Client::Bare(bare_connector(ca)?, server),
-        OURS => Client::Ours(our_connector(server, ca)?),
+        OURS => Client::Ours(our_connector(server, ca)?.into()),
         _ => return Err(Error::other(format!("no such client: {client}"))),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 
 enum Client {
     Bare(tokio_rustls::TlsConnector, SocketAddr),
-    Ours(secure_connector::TlsConnector),
+    Ours(Box<secure_connector::TlsConnector>),
 }
 
 struct Agreed {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use interop::run;
 
-/// Lines of a list: the day, the machine, the versions.
+/// Lines of a list: the day, the source, the machine, the versions. Figures of a modified tree say so.
 pub(crate) fn describe() -> Result<Vec<String>> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -17,6 +17,7 @@ pub(crate) fn describe() -> Result<Vec<String>> {
     let lock = fs::read_to_string("Cargo.lock")?;
     Ok(vec![
         format!("Date: {}", first_line(Command::new("date").args(["-u", "+%F"]))?),
+        format!("Source: {}", first_line(Command::new("git").args(["describe", "--always", "--dirty=, MODIFIED"]))?),
         format!("CPU: {cpus} × {}", model.map_or("unknown", |(_, model)| model)),
         format!("Load average before the start: {load}"),
         format!("Kernel: Linux {}", kernel.trim()),

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io::{Error, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::process::cpu_seconds;
 
+/// How long a tunnel may move nothing before it counts as stuck.
+const STALL: Duration = Duration::from_secs(30);
 /// Bytes read and written at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -38,6 +40,8 @@ pub(crate) struct Transfer {
 pub(crate) fn run(addr: SocketAddr, pid: u32, direction: Direction, bytes: u64) -> Result<Transfer> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(STALL))?;
+    stream.set_write_timeout(Some(STALL))?;
     let mut chunk = vec![0; CHUNK];
     download(&mut stream, &mut chunk, 1)?;
 

@@ -1,6 +1,6 @@
 //! All tunnels side by side, in interleaved runs.
 
-use std::io::Result;
+use std::io::{Error, Result};
 
 use interop::{Daemon, PemFiles, haproxy, stunnel};
 
@@ -32,7 +32,8 @@ pub(crate) fn compare(pem: &PemFiles, version: Version, effort: Effort) -> Resul
     for run in 1..=effort.runs {
         for (row, tunnel) in &mut tunnels {
             for (direction, results) in [(Direction::Down, &mut row.down), (Direction::Up, &mut row.up)] {
-                let result = transfer::run(tunnel.addr(), tunnel.pid(), direction, effort.bytes)?;
+                let result = transfer::run(tunnel.addr(), tunnel.pid(), direction, effort.bytes)
+                    .map_err(|error| Error::new(error.kind(), format!("{} {direction}: {error}", row.tunnel)))?;
                 eprintln!("{version:?} run {run}: {} {direction}: {result:.2?}", row.tunnel);
                 results.push(result);
             }
