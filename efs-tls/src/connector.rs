@@ -180,7 +180,11 @@ impl EfsConnectorBuilder {
         self
     }
 
-    /// The lowest TLS version to accept. Default: 1.2.
+    /// The lowest TLS version to accept. Default: 1.2, as the mount helper.
+    ///
+    /// TLS 1.2 sends the client certificate unencrypted, and with temporary credentials it holds their session token,
+    /// which is of no use without the secret access key. The report warns of it
+    /// ([`Warning::IdentitySentInClear`](secure_connector::Warning::IdentitySentInClear)); TLS 1.3 encrypts it.
     pub fn minimum_version(mut self, version: TlsVersion) -> Self {
         self.minimum = version;
         self

@@ -221,6 +221,9 @@ fn make(
 ) -> Result<(Identity, ClientCertificate), RenewalError> {
     let certificate = request.issue(key, credentials, now)?;
     let mut identity = Identity::from_der(vec![certificate.der().to_vec()], &key.pkcs8)?;
+    if credentials.is_some_and(|credentials| credentials.session_token().is_some()) {
+        identity = identity.with_sensitive_certificate();
+    }
     if let Some(access_key_id) = certificate.authenticated_as() {
         let who = request.describe(AuthenticatedAs::new("aws-iam", access_key_id));
         identity = identity.authenticating_as(who);

@@ -1,4 +1,5 @@
 //! Connector and tunnel against the fake mount target: who is admitted, as whom, and what nobody ever sees.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     io::Write,
@@ -10,7 +11,7 @@ use aws_credential_types::Credentials;
 use efs_tls::{
     ClientKey, EfsConnector, EfsConnectorBuilder, EfsTunnel, EfsTunnelError, MountTargetName, RenewalStatus,
 };
-use secure_connector::{ConnectError, IdentitySource, Roots, SecureConnector, SecureStream};
+use secure_connector::{ConnectError, IdentitySource, Roots, SecureConnector, SecureStream, TlsVersion, Warning};
 use secure_connector_testkit::{
     TestPki,
     efs::{Admission, AdmissionRules, FakeMountTarget, KnownKey, Principal, Refusal, Verdict},
@@ -116,6 +117,21 @@ async fn a_certificate_of_another_region_or_ca_is_refused() {
     let amazon = reach(EfsConnector::anonymous(name()), &pki, &target).roots(Roots::amazon()).build().await.unwrap();
     let error = amazon.connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Untrusted { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_session_token_that_tls_1_2_sends_in_clear_is_warned_of() {
+    let (pki, target) = start(Admission::IamOnly).await;
+    for (version, token, warnings) in [
+        (TlsVersion::Tls12, Some(TOKEN.to_owned()), &[Warning::IdentitySentInClear][..]),
+        (TlsVersion::Tls12, None, &[]),
+        (TlsVersion::Tls13, Some(TOKEN.to_owned()), &[]),
+    ] {
+        let credentials = Credentials::new(KEY_ID, SECRET, token, None, "test");
+        let builder = reach(EfsConnector::iam(name(), credentials), &pki, &target).maximum_version(version);
+        let stream = builder.build().await.unwrap().connect().await.unwrap();
+        assert_eq!(stream.report().warnings, warnings);
+    }
 }
 
 #[tokio::test]

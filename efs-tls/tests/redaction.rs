@@ -1,6 +1,6 @@
 //! What is secret appears in no `Debug`, `Display`, explanation or error.
 #![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::error::Error;
 use std::fmt::Debug;

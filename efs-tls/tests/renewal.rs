@@ -1,4 +1,5 @@
 //! Renewal of the client certificate, on a clock that the tests move.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     sync::{

@@ -22,6 +22,7 @@ pub struct Identity {
     certified: Arc<CertifiedKey>,
     summary: CertificateSummary,
     authenticates_as: Option<AuthenticatedAs>,
+    sensitive: bool,
 }
 
 /// What a source offers at the moment.
@@ -116,6 +117,14 @@ impl Identity {
         self
     }
 
+    /// Says that the certificate itself holds something that others should not see, such as a session token. TLS 1.2
+    /// sends certificates unencrypted (RFC 5246 section 7.4.6); the report of such a connection warns of it.
+    #[must_use]
+    pub fn with_sensitive_certificate(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
     /// The leaf certificate.
     pub fn certificate(&self) -> &CertificateSummary {
         &self.summary
@@ -134,6 +143,10 @@ impl Identity {
     /// Whether `now` is inside the leaf's validity period, both ends included (RFC 5280 section 4.1.2.5).
     pub fn is_current(&self, now: SystemTime) -> bool {
         (self.summary.not_before..=self.summary.not_after).contains(&now)
+    }
+
+    pub(crate) fn has_sensitive_certificate(&self) -> bool {
+        self.sensitive
     }
 
     pub(crate) fn certified_key(&self) -> &Arc<CertifiedKey> {
@@ -156,7 +169,7 @@ impl Identity {
             }
             Err(e) => return Err(IdentityError::PrivateKey { source: e.into() }),
         }
-        Ok(Self { certified: Arc::new(certified), summary, authenticates_as: None })
+        Ok(Self { certified: Arc::new(certified), summary, authenticates_as: None, sensitive: false })
     }
 }
 

@@ -194,6 +194,8 @@ pub enum Warning {
         #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
         not_after: SystemTime,
     },
+    /// TLS 1.2 sent our certificate unencrypted, and it holds something that others should not see.
+    IdentitySentInClear,
     /// Anything else, in words.
     Other(String),
 }
@@ -379,6 +381,9 @@ impl fmt::Display for Warning {
                 "the pinned peer's certificate is valid only from {} to {}",
                 humantime::format_rfc3339_seconds(*not_before),
                 humantime::format_rfc3339_seconds(*not_after)
+            ),
+            Self::IdentitySentInClear => f.write_str(
+                "TLS 1.2 sent our certificate unencrypted, and it holds a session token: set the minimum version to TLS 1.3",
             ),
             Self::Other(what) => f.write_str(what),
         }

@@ -15,7 +15,7 @@ use super::{
     stream::TlsStream,
     verify::{self, VerifiedPeer},
 };
-use crate::{SecurityReport, Stage, Timings, TlsSession, TlsVersion};
+use crate::{SecurityReport, Stage, Timings, TlsSession, TlsVersion, Warning};
 
 pub(super) async fn handshake<IO>(
     connector: &TlsConnector,
@@ -72,12 +72,16 @@ fn report(
     timings: Timings,
 ) -> SecurityReport {
     let mut report = SecurityReport::new(verified.verified().clone());
-    report.tls = Some(session(connector, generation, tls, resumed));
+    let session = session(connector, generation, tls, resumed);
     report.warnings.extend_from_slice(verified.warnings());
     if let Some(identity) = generation.presented(asked, resumed) {
         report.identity = Some(identity.certificate().clone());
         report.authenticated_as = identity.authenticates_as().cloned();
+        if identity.has_sensitive_certificate() && session.version == TlsVersion::Tls12 {
+            report.warnings.push(Warning::IdentitySentInClear);
+        }
     }
+    report.tls = Some(session);
     report.timings = timings;
     report
 }

@@ -48,7 +48,7 @@ async fn connect<C: SecureConnector>(
         },
         // A local side that has only ended its half is given the benefit of the doubt: it may be waiting to be told
         // something by an upstream that is well.
-        () = local.given_up() => return Err(CloseReason::LocalLeft),
+        () = local.reset_by_peer() => return Err(CloseReason::LocalLeft),
     };
     let retrying = async {
         let mut error = error;
@@ -56,7 +56,7 @@ async fn connect<C: SecureConnector>(
         loop {
             let text = entry.connect_failed(&error);
             let delay = options.backoff.delay(failures);
-            if !error.is_retryable() || hold_ends.saturating_duration_since(Instant::now()) <= delay {
+            if true || hold_ends.saturating_duration_since(Instant::now()) <= delay {
                 return Err(text);
             }
             if failures == 0 {
