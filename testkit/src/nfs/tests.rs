@@ -346,9 +346,11 @@ async fn records_are_joined_and_limited() {
     assert_eq!(read_record(&mut far).await.unwrap(), Some(vec![1, 2, 3]));
     let (mut near, mut far) = duplex(64);
     near.write_all(&(0x8000_0000 | u32::try_from(MAX_RECORD + 1).unwrap()).to_be_bytes()).await.unwrap();
+    drop(near);
     assert_eq!(read_record(&mut far).await.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
     let (mut near, mut far) = duplex(1024);
     near.write_all(&[0; 256]).await.unwrap();
+    drop(near);
     assert_eq!(read_record(&mut far).await.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
     for cut in 1..=4 {
         let (mut near, mut far) = duplex(64);

@@ -177,6 +177,14 @@ fn the_time_signed_is_near_and_within_the_certificate() {
 }
 
 #[test]
+fn a_year_of_two_digits_is_of_1950_to_2049() {
+    let signed_at = humantime::parse_rfc3339("1999-03-05T06:07:08Z").unwrap();
+    let auth = client_auth(&"0".repeat(64), "990305060708Z", Vector::case("03").input("session_token"));
+    let now = Vector::case("03").now();
+    refused_as_forged(Forged::case_03().with(CLIENT_AUTH, auth), Refusal::SignatureExpired { signed_at, now });
+}
+
+#[test]
 fn a_chain_is_refused() {
     let der = Forged::case_03().der();
     let verdict = Vector::case("03").rules().judge(&[der.clone(), der]).verdict;
@@ -309,6 +317,7 @@ fn each_extension_is_the_der_of_its_type() {
             "a length is indefinite",
         ),
         (FILE_SYSTEM, [&[0x0c, 0x82, 0, 20], b"fs-0123456789abcdef0".as_slice()].concat(), Part::FileSystemId, LONGER),
+        (FILE_SYSTEM, [&[0x0c, 0x82, 0, 0x80], [b'x'; 0x80].as_slice()].concat(), Part::FileSystemId, LONGER),
         (FILE_SYSTEM, tlv(0x0c, &[0xff]), Part::FileSystemId, "a UTF8String is not UTF-8"),
         (CLIENT_INFO, sequence(&[utf8("unknown")]), Part::EfsClientInfo, "it ends where a value is expected"),
         (CLIENT_INFO, sequence(&[utf8("a"), utf8("b"), utf8("c")]), Part::EfsClientInfo, MORE),
