@@ -24,7 +24,7 @@ impl TestServer {
         self.addr
     }
 
-    /// The connections accepted so far.
+    /// The connections accepted so far. Always 0 for a server that accepts none.
     pub fn connections(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }

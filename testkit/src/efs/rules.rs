@@ -171,7 +171,7 @@ impl AdmissionRules {
         now: SystemTime,
     ) -> Result<(), Refusal> {
         let ClientCertificate { not_before, not_after, .. } = *certificate;
-        if signed_at > now + self.allowed_skew {
+        if signed_at.duration_since(now).is_ok_and(|ahead| ahead > self.allowed_skew) {
             return Err(Refusal::Skew { signed_at, now, allowed: self.allowed_skew });
         }
         if now >= signed_at + SIGNATURE_LIFETIME {

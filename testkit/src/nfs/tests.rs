@@ -139,6 +139,12 @@ fn a_directory_is_looked_up_listed_and_read() {
     ] {
         client.in_session(&operations).expect_last(operation, status);
     }
+    let mut badly_padded = Writer::new();
+    badly_padded.u32(1);
+    badly_padded.fixed(b"x\0\0\x01");
+    for (operation, args) in [(Operation::PUTFH, opaque(&[0; 129])), (Operation::PUTFH, badly_padded)] {
+        client.in_session(&[(operation, args)]).expect_last(operation, NfsStatus::BADXDR);
+    }
     client.in_session(&[(Operation::GETFH, Writer::new())]).expect_last(Operation::GETFH, NfsStatus::NOFILEHANDLE);
 }
 
