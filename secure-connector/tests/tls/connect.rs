@@ -145,7 +145,10 @@ async fn versions_alpn_and_post_quantum_are_as_chosen() {
     assert_eq!((best.version, best.alpn.as_deref(), best.post_quantum), (TlsVersion::Tls13, Some("h2"), true));
     assert_eq!(best.key_exchange.as_deref(), Some("X25519MLKEM768"));
     let classical = session(builder().post_quantum(PostQuantum::Off)).await;
-    assert_eq!((classical.key_exchange.as_deref(), classical.post_quantum), (Some("X25519"), false));
+    // X25519 alone is not approved for FIPS 140-3.
+    let group = if cfg!(feature = "fips") { "secp256r1" } else { "X25519" };
+    assert_eq!((classical.key_exchange.as_deref(), classical.post_quantum), (Some(group), false));
+    assert_eq!((best.fips, classical.fips), (cfg!(feature = "fips"), cfg!(feature = "fips")));
     let old = session(builder().maximum_version(TlsVersion::Tls12)).await;
     assert_eq!(old.version, TlsVersion::Tls12);
 }
