@@ -230,7 +230,7 @@ impl From<der::Error> for CertificateError {
 }
 
 const BEFORE_NOW: Duration = Duration::from_secs(15 * 60);
-const AFTER_NOW: Duration = Duration::from_secs(3 * 60 * 60);
+pub(crate) const AFTER_NOW: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// The second that `time` falls in, if a UTCTime can tell it.
 fn utc_second(time: Option<SystemTime>, now: SystemTime) -> Result<DateTime, CertificateError> {

@@ -63,7 +63,7 @@ pub struct RenewalStatus {
 }
 
 /// Settings of an [`EfsIdentity`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is issued until it is started"]
 pub struct EfsIdentityBuilder {
     request: CertificateRequest,

@@ -15,7 +15,7 @@ use super::{
 use crate::{Clock, Dial, IdentitySource, PostQuantum, SystemClock, TcpOptions, Timeouts, TlsVersion};
 
 /// Builds a [`TlsConnector`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct TlsConnectorBuilder {
     dial: Dial,
