@@ -56,7 +56,7 @@ async fn connect<C: SecureConnector>(
         loop {
             let text = entry.connect_failed(&error);
             let delay = options.backoff.delay(failures);
-            if true || hold_ends.saturating_duration_since(Instant::now()) <= delay {
+            if !error.is_retryable() || hold_ends.saturating_duration_since(Instant::now()) <= delay {
                 return Err(text);
             }
             if failures == 0 {
