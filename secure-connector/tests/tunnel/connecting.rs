@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::double::{
     Answer::{Connect, RefuseForGood, RefuseForNow, Silence},
-    BRISK, Double, assert_reset_after, dial, next_close, next_event, read_all, reset, within,
+    BRISK, Double, assert_reset_after, dial, next_close, next_event, read_all, reset, until, within,
 };
 
 const REFUSED: &str = "no address accepted a connection: 192.0.2.1:2049: connection refused";
@@ -90,20 +90,13 @@ async fn an_error_that_will_not_pass_resets_at_once() {
     assert_eq!(double.attempts.load(SeqCst), 1);
 }
 
-/// Waits until the first attempt has failed.
-async fn held(tunnel: &Tunnel) {
-    while tunnel.status().retried == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_local_side_that_closes_in_its_hold_ends_it() {
     let (double, _far_ends) = Double::new([RefuseForNow], Silence);
     let tunnel = Tunnel::builder(double).backoff(BRISK).hold(HOUR).start().await.unwrap();
     let mut events = tunnel.events();
     let client = dial(&tunnel).await;
-    within(held(&tunnel)).await;
+    until(|| tunnel.status().retried > 0).await;
     drop(client);
     assert_eq!(next_close(&mut events).await.0, CloseReason::LocalLeft);
     assert_eq!(tunnel.status().local_left, 1);
@@ -117,9 +110,7 @@ async fn a_local_side_that_resets_after_it_has_sent_something_ends_its_hold() {
         let mut events = tunnel.events();
         let mut client = dial(&tunnel).await;
         client.write_all(b"request").await.unwrap();
-        while tunnel.status().active == 0 {
-            within(tokio::task::yield_now()).await;
-        }
+        until(|| tunnel.status().active == 1).await;
         reset(client);
         assert_eq!(next_close(&mut events).await.0, CloseReason::LocalLeft);
     }
@@ -132,7 +123,8 @@ async fn a_local_side_that_asked_and_half_closed_keeps_its_place() {
     let mut client = dial(&tunnel).await;
     client.write_all(b"question").await.unwrap();
     client.shutdown().await.unwrap();
-    within(far_ends.recv()).await.unwrap().echo().await;
+    let far = within(far_ends.recv()).await.unwrap();
+    within(far.echo()).await;
     let (end, reply) = read_all(&mut client).await;
     assert_eq!((end.unwrap(), reply), (8, b"question".to_vec()));
 }

@@ -206,6 +206,16 @@ pub(super) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("took longer than 30 s")
 }
 
+/// Waits for what no event tells.
+pub(super) async fn until(mut condition: impl FnMut() -> bool) {
+    within(async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 pub(super) async fn next_event(events: &mut broadcast::Receiver<TunnelEvent>) -> TunnelEvent {
     within(events.recv()).await.unwrap()
 }

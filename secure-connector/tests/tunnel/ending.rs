@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use secure_connector::{CloseReason, IdleTimeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::double::{Near, PIPE, assert_reset_after, dial, next_close, reachable, read_all, reset, within};
+use super::double::{Near, PIPE, assert_reset_after, dial, next_close, reachable, read_all, reset, until, within};
 
 fn vanished() -> CloseReason {
     CloseReason::Truncated { error: "the far end vanished".into() }
@@ -116,9 +116,7 @@ async fn a_drain_lets_connections_finish_and_cuts_those_that_do_not() {
 
     let drain = tunnel.drain(Duration::from_millis(300));
     let meanwhile = async {
-        while tunnel.status().accepting {
-            tokio::task::yield_now().await;
-        }
+        until(|| !tunnel.status().accepting).await;
         // The listener goes right after that.
         let refused = async { while tokio::net::TcpStream::connect(address).await.is_ok() {} };
         within(refused).await;
@@ -145,9 +143,7 @@ async fn a_second_drain_may_shorten_the_first() {
     let _far = within(far_ends.recv()).await.unwrap();
     let patient = tunnel.drain(Duration::from_secs(3600));
     let hasty = async {
-        while tunnel.status().accepting {
-            tokio::task::yield_now().await;
-        }
+        until(|| !tunnel.status().accepting).await;
         tunnel.drain(Duration::ZERO).await
     };
     assert_eq!(within(async { tokio::join!(patient, hasty) }).await, (1, 1));
@@ -168,7 +164,5 @@ async fn dropping_the_handle_closes_the_listener_and_resets_the_connections() {
     let refused = tokio::net::TcpStream::connect(address).await.map(drop).map_err(|e| e.kind());
     assert_eq!(refused, Err(io::ErrorKind::ConnectionRefused));
     let tasks = tokio::runtime::Handle::current().metrics();
-    while tasks.num_alive_tasks() > 0 {
-        within(tokio::task::yield_now()).await;
-    }
+    until(|| tasks.num_alive_tasks() == 0).await;
 }

@@ -9,7 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::double::{assert_reset_after, dial, next_event, reachable, read_all, reset, within};
+use super::double::{assert_reset_after, dial, next_event, reachable, read_all, reset, until, within};
 
 #[tokio::test]
 async fn one_connection_too_many_is_reset_and_a_freed_place_is_given_again() {
@@ -29,9 +29,7 @@ async fn one_connection_too_many_is_reset_and_a_freed_place_is_given_again() {
         }
     }
     reset(first);
-    while tunnel.status().active == 2 {
-        within(tokio::task::yield_now()).await;
-    }
+    until(|| tunnel.status().active == 1).await;
     let mut fourth = dial(&tunnel).await;
     let mut far = None;
     for _ in 0..3 {
@@ -76,9 +74,7 @@ async fn a_thousand_bad_connections_do_not_harm_a_good_one() {
         });
     }
     within(clients.join_all()).await;
-    while tunnel.status().accepted < 1000 || tunnel.status().active > 0 {
-        within(tokio::task::yield_now()).await;
-    }
+    until(|| tunnel.status().accepted == 1000 && tunnel.status().active == 0).await;
     let mut good = dial(&tunnel).await;
     good.write_all(b"are you well?").await.unwrap();
     good.shutdown().await.unwrap();

@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::double::{Answer, Double, assert_reset_after, dial, reachable, read_all, reset, within};
+use super::double::{Answer, Double, assert_reset_after, dial, reachable, read_all, reset, until, within};
 
 const CHILD: &str = "TUNNEL_TEST_CHILD";
 
@@ -51,17 +51,10 @@ async fn no_task_and_no_file_is_left_behind() {
             _ => clients.push(client),
         }
     }
-    while tunnel.status().accepted < 20 {
-        within(tokio::task::yield_now()).await;
-    }
+    until(|| tunnel.status().accepted == 20).await;
     drop(tunnel);
     drop((clients, far_ends));
-    let settled = async {
-        while (open_files(), metrics.num_alive_tasks()) != before {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(settled).await;
+    until(|| (open_files(), metrics.num_alive_tasks()) == before).await;
 }
 
 #[tokio::test]
@@ -76,9 +69,7 @@ async fn a_lack_of_open_files_passes() {
     let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     assert!(hoard.len() > 10);
     let mut client = within(socket.connect(tunnel.local_addr().tcp().unwrap())).await.unwrap();
-    while tunnel.status().accept_failures < 2 {
-        within(tokio::task::yield_now()).await;
-    }
+    until(|| tunnel.status().accept_failures >= 2).await;
     assert!(tunnel.status().last_error.unwrap().error.starts_with("Too many open files"));
     drop(hoard);
     let mut far = within(far_ends.recv()).await.unwrap();

@@ -1,12 +1,16 @@
-use std::{collections::VecDeque, pin::pin};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
-use tokio::io::{join, repeat, sink};
+use tokio::{
+    io::{AsyncWriteExt, duplex, join, repeat, sink},
+    time::{Instant, sleep},
+};
 
 use super::*;
 
-/// Reads as scripted, then has nothing more; takes `takes` bytes, then refuses.
+/// Reads as scripted, then has nothing more; takes `takes` bytes, then refuses and has its last words to say.
 struct Scripted {
     reads: VecDeque<Read>,
+    last_words: Vec<Read>,
     takes: usize,
     writes: Vec<usize>,
     flushes: usize,
@@ -14,6 +18,7 @@ struct Scripted {
 }
 
 enum Read {
+    Later,
     Bytes(Vec<u8>),
     Fail,
     End,
@@ -22,18 +27,22 @@ enum Read {
 impl Scripted {
     fn new(reads: impl IntoIterator<Item = Read>) -> Self {
         let reads = reads.into_iter().collect();
-        Self { reads, takes: usize::MAX, writes: vec![], flushes: 0, shut_down: false }
+        Self { reads, last_words: vec![], takes: usize::MAX, writes: vec![], flushes: 0, shut_down: false }
     }
 
-    fn takes(self, takes: usize) -> Self {
-        Self { takes, ..self }
+    fn takes(self, takes: usize, last_words: impl IntoIterator<Item = Read>) -> Self {
+        Self { takes, last_words: last_words.into_iter().collect(), ..self }
     }
 }
 
 impl AsyncRead for &mut Scripted {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.reads.pop_front() {
             None => return Poll::Pending,
+            Some(Read::Later) => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Some(Read::End) => {}
             Some(Read::Fail) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             Some(Read::Bytes(mut bytes)) => {
@@ -52,6 +61,8 @@ impl AsyncWrite for &mut Scripted {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let taken = buf.len().min(self.takes);
         if taken == 0 {
+            let last_words = std::mem::take(&mut self.last_words);
+            self.reads.extend(last_words);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         self.takes -= taken;
@@ -77,15 +88,15 @@ fn bytes(length: usize) -> Read {
 /// Relays for as long as something can be moved.
 async fn relayed(local: &mut Scripted, upstream: &mut Scripted) -> (Option<RelayEnd>, (u64, u64)) {
     let progress = Progress::new();
-    let mut relay = pin!(relay(local, upstream, 64 * 1024, &progress));
-    let end = poll_fn(|cx| match relay.as_mut().poll(cx) {
-        Poll::Ready(end) => Poll::Ready(Some(end)),
-        Poll::Pending => Poll::Ready(None),
-    });
-    (end.await, progress.bytes())
+    let end = tokio::select! {
+        biased;
+        end = relay(local, upstream, 64 * 1024, &progress) => Some(end),
+        () = sleep(Duration::from_secs(1)) => None,
+    };
+    (end, progress.bytes())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn records_at_hand_leave_in_one_write_and_one_flush() {
     let mut local = Scripted::new([bytes(100), bytes(200)]);
     let mut upstream = Scripted::new([bytes(16_384), bytes(16_384), bytes(16_384), bytes(16_384), bytes(10)]);
@@ -96,7 +107,7 @@ async fn records_at_hand_leave_in_one_write_and_one_flush() {
     assert_eq!((local.writes, local.flushes), (vec![65_536, 10], 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_end_is_passed_on_once_and_the_other_direction_goes_on() {
     let mut local = Scripted::new([bytes(1), Read::End, bytes(99)]);
     let mut upstream = Scripted::new([bytes(2)]);
@@ -111,7 +122,7 @@ async fn an_end_is_passed_on_once_and_the_other_direction_goes_on() {
     assert_eq!(moved, (1, 2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_read_is_written_before_the_failure_of_its_source() {
     let mut local = Scripted::new([]);
     let (end, moved) = relayed(&mut local, &mut Scripted::new([bytes(16_384), bytes(5), Read::Fail])).await;
@@ -119,7 +130,7 @@ async fn what_was_read_is_written_before_the_failure_of_its_source() {
     assert_eq!((moved, local.writes), ((0, 16_389), vec![16_389]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_after_the_local_end_was_passed_on_is_told_apart() {
     let mut upstream = Scripted::new([bytes(5), Read::Fail]);
     let (end, moved) = relayed(&mut Scripted::new([bytes(1), Read::End]), &mut upstream).await;
@@ -127,17 +138,21 @@ async fn a_failure_after_the_local_end_was_passed_on_is_told_apart() {
     assert_eq!(moved, (1, 5));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_last_words_of_an_upstream_that_takes_no_more_are_delivered() {
-    let mut local = Scripted::new([bytes(100)]);
-    let (end, moved) = relayed(&mut local, &mut Scripted::new([bytes(9)]).takes(10)).await;
-    assert!(matches!(end, Some(RelayEnd::Upstream(error)) if error.kind() == io::ErrorKind::BrokenPipe));
-    assert_eq!(moved, (10, 9));
+    // With one turn more or less before, either direction comes first.
+    for idle_turns in 0..2 {
+        let mut local = Scripted::new([]);
+        local.reads.extend((0..idle_turns).map(|_| Read::Later).chain([bytes(100)]));
+        let (end, moved) = relayed(&mut local, &mut Scripted::new([]).takes(10, [bytes(9)])).await;
+        assert!(matches!(end, Some(RelayEnd::Upstream(error)) if error.kind() == io::ErrorKind::BrokenPipe));
+        assert_eq!(moved, (10, 9));
+    }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_local_side_that_fails_ends_the_relay_and_no_byte_counts_that_it_did_not_take() {
-    for mut local in [Scripted::new([]).takes(3), Scripted::new([bytes(1), Read::Fail]).takes(3)] {
+    for mut local in [Scripted::new([]).takes(3, []), Scripted::new([bytes(1), Read::Fail]).takes(3, [])] {
         let (end, (_, down)) = relayed(&mut local, &mut Scripted::new([bytes(9)])).await;
         assert!(matches!(end, Some(RelayEnd::Local)));
         assert!(down <= 3);
@@ -145,7 +160,7 @@ async fn a_local_side_that_fails_ends_the_relay_and_no_byte_counts_that_it_did_n
 }
 
 /// Sources and sinks that are always ready use up the task's whole budget of operations.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn neither_direction_starves_the_other() {
     let progress = Progress::new();
     let mut relay = pin!(relay(join(repeat(1), sink()), join(repeat(2), sink()), 4096, &progress));
@@ -157,4 +172,28 @@ async fn neither_direction_starves_the_other() {
             () = tokio::task::yield_now() => {}
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_moved_in_either_direction_puts_idleness_off() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let progress = Progress::new();
+    let ((local, mut near), (upstream, mut far)) = (duplex(16), duplex(16));
+    let relaying = async {
+        tokio::select! {
+            end = relay(local, upstream, 4096, &progress) => panic!("{end:?}"),
+            () = progress.idle_for(MINUTE) => Instant::now(),
+        }
+    };
+    let trickling = async {
+        for _ in 0..3 {
+            sleep(MINUTE * 9 / 10).await;
+            near.write_all(b"up").await.unwrap();
+            sleep(MINUTE * 9 / 10).await;
+            far.write_all(b"down").await.unwrap();
+        }
+        Instant::now()
+    };
+    let (idle_at, last_moved) = tokio::join!(relaying, trickling);
+    assert_eq!(idle_at - last_moved, MINUTE);
 }
