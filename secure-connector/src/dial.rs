@@ -19,7 +19,10 @@ use crate::{ConnectError, Stage, Timeouts, Timings};
 
 /// Where a connection goes to.
 #[derive(Clone)]
-pub struct Dial(Target);
+pub struct Dial {
+    target: Target,
+    because: Option<String>,
+}
 
 #[derive(Clone)]
 enum Target {
@@ -51,22 +54,35 @@ impl Dial {
 
     /// A host name, resolved for every connection by `resolver`.
     pub fn name_resolved_by(host: impl Into<String>, port: u16, resolver: Arc<dyn Resolve>) -> Self {
-        Self(Target::Name { host: host.into(), port, resolver })
+        Target::Name { host: host.into(), port, resolver }.into()
     }
 
     /// Fixed addresses, preferred ones first.
     pub fn addresses(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        Self(Target::Addresses(addresses.into_iter().collect()))
+        Target::Addresses(addresses.into_iter().collect()).into()
     }
 
     /// A Unix domain socket.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self(Target::Unix(path.into()))
+        Target::Unix(path.into()).into()
+    }
+
+    /// Why this was chosen where there was a choice, in words; the report repeats it
+    /// ([`chosen_because`](crate::SecurityReport::chosen_because)).
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.because = Some(reason.into());
+        self
+    }
+
+    /// What was said by [`because`](Self::because).
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.because.as_deref()
     }
 
     /// The host name that is dialled; `None` for addresses, the text of an address, and Unix sockets.
     pub fn host_name(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.target {
             Target::Name { host, .. } if host.parse::<IpAddr>().is_err() => Some(host),
             _ => None,
         }
@@ -74,7 +90,7 @@ impl Dial {
 
     /// Whether there is nothing to dial.
     pub(crate) fn is_empty(&self) -> bool {
-        match &self.0 {
+        match &self.target {
             Target::Name { host, .. } => host.is_empty(),
             Target::Addresses(addresses) => addresses.is_empty(),
             Target::Unix(path) => path.as_os_str().is_empty(),
@@ -88,7 +104,7 @@ impl Dial {
         timeouts: &Timeouts,
         timings: &mut Timings,
     ) -> Result<Socket, ConnectError> {
-        let addresses = match &self.0 {
+        let addresses = match &self.target {
             Target::Unix(path) => return open_unix(path.clone(), timeouts, timings).await,
             Target::Addresses(addresses) => addresses.clone(),
             Target::Name { host, port, resolver } => {
@@ -105,9 +121,15 @@ impl Dial {
     }
 }
 
+impl From<Target> for Dial {
+    fn from(target: Target) -> Self {
+        Self { target, because: None }
+    }
+}
+
 impl fmt::Display for Dial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.target {
             Target::Name { host, port, .. } => write!(f, "{host}:{port}"),
             Target::Addresses(addresses) => {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();

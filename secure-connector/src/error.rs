@@ -1,9 +1,12 @@
 //! Why a connection could not be made.
 
+mod attempts;
 mod explain;
 
-use std::{error::Error as StdError, fmt, io, net::SocketAddr, path::PathBuf, time::Duration, time::SystemTime};
+use std::{error::Error as StdError, fmt, io, path::PathBuf, time::Duration, time::SystemTime};
 
+pub use self::attempts::{Attempt, TargetAttempt};
+use self::attempts::{Attempts, TargetAttempts};
 use crate::TlsVersion;
 
 /// A foreign cause, reachable by [`source`](StdError::source).
@@ -39,6 +42,13 @@ pub enum ConnectError {
     Connect {
         /// Every address that was tried, in order, with its error.
         attempts: Vec<Attempt>,
+    },
+
+    /// None of several targets that serve the same peer could be connected to.
+    #[error("none of the targets could be connected to: {}", TargetAttempts(attempts))]
+    NoTarget {
+        /// Every target that was tried, in order, with its error.
+        attempts: Vec<TargetAttempt>,
     },
 
     /// The Unix domain socket did not accept a connection.
@@ -139,16 +149,6 @@ pub enum Stage {
     Auth,
     /// All stages together.
     Total,
-}
-
-/// One address that was tried.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// The address.
-    pub address: SocketAddr,
-    /// Why it did not work.
-    pub error: io::Error,
 }
 
 /// What went wrong in a TLS handshake, apart from the peer's certificate.
@@ -292,6 +292,7 @@ impl ConnectError {
                 TlsFailure::Alert { description } => description == "internal_error",
                 _ => false,
             },
+            Self::NoTarget { attempts } => attempts.iter().any(|attempt| attempt.error.is_retryable()),
             Self::NoIdentity(unavailable) => unavailable.pending,
             Self::Auth { retryable, .. } => *retryable,
             Self::Config { .. } | Self::Identity { .. } | Self::Untrusted { .. } | Self::Revoked { .. } => false,
@@ -302,24 +303,28 @@ impl ConnectError {
 impl From<ConnectError> for io::Error {
     /// Keeps the error as the inner one, with the kind nearest to it.
     fn from(error: ConnectError) -> Self {
-        let kind = match &error {
-            ConnectError::Config { .. } => io::ErrorKind::InvalidInput,
-            ConnectError::Dns { source, .. } | ConnectError::ConnectUnix { source, .. } => source.kind(),
-            ConnectError::Connect { attempts } => {
-                attempts.last().map_or(io::ErrorKind::NotConnected, |a| a.error.kind())
-            }
-            ConnectError::Timeout { .. } => io::ErrorKind::TimedOut,
-            ConnectError::Tls { reason: TlsFailure::Closed, .. } => io::ErrorKind::UnexpectedEof,
-            ConnectError::Tls { reason: TlsFailure::Reset, .. } => io::ErrorKind::ConnectionReset,
-            ConnectError::Tls { .. } | ConnectError::Identity { .. } | ConnectError::Untrusted { .. } => {
-                io::ErrorKind::InvalidData
-            }
-            ConnectError::Revoked { .. }
-            | ConnectError::RevocationUnknown { .. }
-            | ConnectError::NoIdentity(_)
-            | ConnectError::Auth { .. } => io::ErrorKind::PermissionDenied,
-        };
-        Self::new(kind, error)
+        Self::new(io_kind(&error), error)
+    }
+}
+
+fn io_kind(error: &ConnectError) -> io::ErrorKind {
+    match error {
+        ConnectError::Config { .. } => io::ErrorKind::InvalidInput,
+        ConnectError::Dns { source, .. } | ConnectError::ConnectUnix { source, .. } => source.kind(),
+        ConnectError::Connect { attempts } => attempts.last().map_or(io::ErrorKind::NotConnected, |a| a.error.kind()),
+        ConnectError::NoTarget { attempts } => {
+            attempts.last().map_or(io::ErrorKind::NotConnected, |a| io_kind(&a.error))
+        }
+        ConnectError::Timeout { .. } => io::ErrorKind::TimedOut,
+        ConnectError::Tls { reason: TlsFailure::Closed, .. } => io::ErrorKind::UnexpectedEof,
+        ConnectError::Tls { reason: TlsFailure::Reset, .. } => io::ErrorKind::ConnectionReset,
+        ConnectError::Tls { .. } | ConnectError::Identity { .. } | ConnectError::Untrusted { .. } => {
+            io::ErrorKind::InvalidData
+        }
+        ConnectError::Revoked { .. }
+        | ConnectError::RevocationUnknown { .. }
+        | ConnectError::NoIdentity(_)
+        | ConnectError::Auth { .. } => io::ErrorKind::PermissionDenied,
     }
 }
 
@@ -332,13 +337,6 @@ impl IdentityUnavailable {
     /// The source failed or was withdrawn; callers fail at once.
     pub fn failed(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), pending: false }
-    }
-}
-
-impl Attempt {
-    /// `address` failed with `error`.
-    pub fn new(address: SocketAddr, error: io::Error) -> Self {
-        Self { address, error }
     }
 }
 
@@ -411,18 +409,6 @@ impl fmt::Display for Stage {
             Self::Auth => "authentication",
             Self::Total => "connecting",
         })
-    }
-}
-
-struct Attempts<'a>(&'a [Attempt]);
-
-impl fmt::Display for Attempts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Attempt { address, error }) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}{address}: {error}")?;
-        }
-        Ok(())
     }
 }
 

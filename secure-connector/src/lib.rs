@@ -20,7 +20,8 @@ pub use dial::{Dial, Keepalive, Resolve, Socket, SystemResolver, TcpOptions};
 
 mod error;
 pub use error::{
-    Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TlsFailure, Untrusted, error_chain,
+    Attempt, BoxError, ConnectError, IdentityUnavailable, PresentedNames, Stage, TargetAttempt, TlsFailure, Untrusted,
+    error_chain,
 };
 
 #[cfg(feature = "__tls")]

@@ -17,6 +17,8 @@ use crate::serialize;
 pub struct SecurityReport {
     /// The address that answered, for example `10.0.0.9:2049` or a Unix socket's path; `None` for a given transport.
     pub peer: Option<String>,
+    /// Why this peer, where there was a choice ([`Dial::because`](crate::Dial::because)).
+    pub chosen_because: Option<String>,
     /// What was proven about the peer.
     pub verified: Verified,
     /// The TLS session; `None` when the connection is not protected by TLS.
@@ -205,6 +207,7 @@ impl SecurityReport {
     pub fn new(verified: Verified) -> Self {
         Self {
             peer: None,
+            chosen_because: None,
             verified,
             tls: None,
             revocation: Revocation::NotChecked,
@@ -225,6 +228,9 @@ impl fmt::Display for SecurityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peer = self.peer.as_deref().unwrap_or("a given transport");
         writeln!(f, "peer        {peer}, {}", self.verified)?;
+        if let Some(reason) = &self.chosen_because {
+            writeln!(f, "chosen      {reason}")?;
+        }
         match &self.tls {
             Some(tls) => writeln!(f, "protection  {tls}")?,
             None => writeln!(f, "protection  none by TLS")?,

@@ -7,13 +7,14 @@ use std::{
 };
 
 use secure_connector::{
-    Attempt, AuthenticatedAs, ConnectError, IdentityUnavailable, PresentedNames, SecurityReport, Stage, TlsFailure,
-    Untrusted, Verified, Warning, error_chain,
+    Attempt, AuthenticatedAs, ConnectError, IdentityUnavailable, PresentedNames, SecurityReport, Stage, TargetAttempt,
+    TlsFailure, Untrusted, Verified, Warning, error_chain,
 };
 
 fn report() -> SecurityReport {
     let mut report = SecurityReport::new(Verified::DnsName("fs-1.example".into()));
     report.peer = Some("10.0.0.9:2049".into());
+    report.chosen_because = Some("same availability zone use1-az1".into());
     report.authenticated_as = Some(AuthenticatedAs::new("aws-iam", "AKIAEXAMPLE").with("access_point", "fsap-0"));
     report.timings.set(Stage::Dns, Duration::from_micros(1500));
     report.timings.set(Stage::Tls, Duration::from_millis(12));
@@ -25,6 +26,7 @@ fn report() -> SecurityReport {
 fn a_report_reads_line_by_line() {
     let expected = "\
 peer        10.0.0.9:2049, verified as fs-1.example
+chosen      same availability zone use1-az1
 protection  none by TLS
 revocation  not checked
 acting as   aws-iam AKIAEXAMPLE, access_point fsap-0
@@ -42,6 +44,7 @@ fn a_report_is_json_with_rfc_3339_times_and_seconds() {
     let json = serde_json::to_value(&report).unwrap();
     let expected = serde_json::json!({
         "peer": "10.0.0.9:2049",
+        "chosen_because": "same availability zone use1-az1",
         "verified": { "dns_name": "fs-1.example" },
         "tls": null,
         "revocation": { "status": "not_checked" },
@@ -76,6 +79,27 @@ fn presented() -> PresentedNames {
     names
 }
 
+/// Several targets, of which some stay silent and the others do not speak TLS.
+fn no_target(silent: &[bool]) -> ConnectError {
+    let attempts = silent.iter().zip(1..).map(|(silent, n)| {
+        let error = match silent {
+            true => ConnectError::Timeout { stage: Stage::Tls, limit: Duration::from_secs(5) },
+            false => tls(TlsFailure::NotTls { looks_like: None }),
+        };
+        TargetAttempt::new(format!("10.0.0.{n}:2049"), "its turn", error)
+    });
+    ConnectError::NoTarget { attempts: attempts.collect() }
+}
+
+#[test]
+fn targets_that_failed_are_listed_with_their_reasons_and_causes() {
+    assert_eq!(
+        no_target(&[true, false]).to_string(),
+        "none of the targets could be connected to: 10.0.0.1:2049 (its turn): the TLS handshake took longer than 5s; \
+         10.0.0.2:2049 (its turn): TLS handshake failed: the peer does not speak TLS: cause"
+    );
+}
+
 /// Each error, whether trying again may help, the kind it becomes, and a word that its advice has to have.
 fn errors() -> Vec<(ConnectError, bool, io::ErrorKind, &'static str)> {
     use io::ErrorKind as Kind;
@@ -98,6 +122,8 @@ fn errors() -> Vec<(ConnectError, bool, io::ErrorKind, &'static str)> {
             "fs-1.example",
         ),
         (ConnectError::Connect { attempts: vec![attempt] }, true, Kind::ConnectionRefused, "nothing listens"),
+        (no_target(&[false, true]), true, Kind::TimedOut, "10.0.0.1:2049: The peer's first bytes"),
+        (no_target(&[false, false]), false, Kind::InvalidData, "10.0.0.1:2049, 10.0.0.2:2049: The peer's first bytes"),
         (
             ConnectError::ConnectUnix { path: "/run/x".into(), source: refused() },
             true,

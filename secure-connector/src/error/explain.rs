@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration, time::SystemTime};
 
-use super::{Attempt, Attempts, ConnectError, PresentedNames, Stage, TlsFailure, Untrusted};
+use super::{Attempt, Attempts, ConnectError, PresentedNames, Stage, TargetAttempt, TlsFailure, Untrusted};
 
 impl ConnectError {
     /// What to look at or change, in plain words.
@@ -14,6 +14,7 @@ impl ConnectError {
                  (for an Amazon VPC: enableDnsSupport and enableDnsHostnames), or give the address itself."
             ),
             Self::Connect { attempts } => explain_attempts(attempts),
+            Self::NoTarget { attempts } => explain_targets(attempts),
             Self::ConnectUnix { path, source } => format!(
                 "Nothing serves {} ({source}). Check that the server runs and that we may write to the socket.",
                 path.display()
@@ -151,6 +152,20 @@ fn explain_attempts(attempts: &[Attempt]) -> String {
         _ => "See each attempt.",
     };
     format!("No address accepted a connection ({}). {hint}", Attempts(attempts))
+}
+
+/// What holds for all targets is said once: most often one cause stands behind every failure.
+fn explain_targets(attempts: &[TargetAttempt]) -> String {
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for TargetAttempt { target, error, .. } in attempts {
+        let explained = error.explain();
+        match said.iter_mut().find(|(text, _)| *text == explained) {
+            Some((_, targets)) => targets.push(target),
+            None => said.push((explained, vec![target])),
+        }
+    }
+    let lines: Vec<String> = said.iter().map(|(text, targets)| format!("{}: {text}", targets.join(", "))).collect();
+    lines.join(" ")
 }
 
 fn explain_timeout(stage: Stage, limit: Duration) -> String {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -69,13 +69,22 @@ impl TlsConnector {
         TlsConnectorBuilder::new(dial, peer)
     }
 
-    async fn connect_within_total(&self) -> Result<TlsStream<Socket>, ConnectError> {
+    /// Connects to another place than the configured one, with everything else as configured: a peer with several
+    /// addresses, of which the caller chooses one or tries each. `limit` takes the place of the limit of [`Stage::Total`].
+    ///
+    /// # Errors
+    /// As for [`connect`](SecureConnector::connect).
+    pub async fn connect_to(&self, dial: &Dial, limit: Duration) -> Result<TlsStream<Socket>, ConnectError> {
+        self.timeouts.with(Stage::Total, limit).run(Stage::Total, self.connect_within_total(dial)).await
+    }
+
+    async fn connect_within_total(&self, dial: &Dial) -> Result<TlsStream<Socket>, ConnectError> {
         let mut timings = Timings::default();
         let generation = self.generation(&mut timings).await?;
-        match self.dial_and_secure(&generation, timings).await {
+        match self.dial_and_secure(dial, &generation, timings).await {
             // The stored chain no longer stands, which says nothing about the peer's present one.
             Err(Refused { resumed: true, .. }) => {
-                self.dial_and_secure(&generation, timings).await.map_err(|refused| refused.error)
+                self.dial_and_secure(dial, &generation, timings).await.map_err(|refused| refused.error)
             }
             other => other.map_err(|refused| refused.error),
         }
@@ -83,13 +92,16 @@ impl TlsConnector {
 
     async fn dial_and_secure(
         &self,
+        dial: &Dial,
         generation: &Generation,
         mut timings: Timings,
     ) -> Result<TlsStream<Socket>, Refused> {
-        let socket = self.dial.open(&self.tcp, &self.timeouts, &mut timings).await?;
+        let socket = dial.open(&self.tcp, &self.timeouts, &mut timings).await?;
         let peer = socket.peer().to_owned();
         let mut stream = self.secure_as(generation, socket, timings).await?;
-        stream.report_mut().peer = Some(peer);
+        let report = stream.report_mut();
+        report.peer = Some(peer);
+        report.chosen_because = dial.reason().map(str::to_owned);
         Ok(stream)
     }
 
@@ -139,7 +151,7 @@ impl SecureConnector for TlsConnector {
     type Stream = TlsStream<Socket>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
-        self.timeouts.run(Stage::Total, self.connect_within_total()).await
+        self.connect_to(&self.dial, self.timeouts.of(Stage::Total)).await
     }
 }
 

@@ -26,6 +26,26 @@ async fn an_address_is_dialled_and_a_name_is_verified_and_none_is_sent() {
     assert_eq!(server.next_connection().await.unwrap().sni, None);
 }
 
+#[tokio::test]
+async fn another_place_is_dialled_with_everything_else_as_configured_and_the_report_says_why() {
+    let (pki, server) = start(&ServerOptions::default()).await;
+    let silent = misbehaving::silent().await.unwrap();
+    let connector = TlsConnector::builder(Dial::addresses([silent.addr()]), localhost_peer(&pki)).build().unwrap();
+    let long = Duration::from_secs(10);
+    let dial = Dial::addresses([server.addr()]).because("same availability zone use1-az1");
+    let mut stream = connector.connect_to(&dial, long).await.unwrap();
+    assert_eq!(stream.report().chosen_because.as_deref(), Some("same availability zone use1-az1"));
+    echo(&mut stream).await;
+    let stream = connector.connect_to(&Dial::addresses([server.addr()]), long).await.unwrap();
+    assert!(stream.report().tls.as_ref().unwrap().resumed, "sessions are shared");
+    assert_eq!(stream.report().chosen_because, None);
+
+    let limit = Duration::from_millis(50);
+    let error = connector.connect_to(&Dial::addresses([silent.addr()]), limit).await.unwrap_err();
+    let ConnectError::Timeout { stage, limit: found } = error else { panic!("{error:?}") };
+    assert_eq!((stage, found), (Stage::Total, limit));
+}
+
 #[derive(Debug)]
 struct LeadsTo(SocketAddr);
 
