@@ -17,6 +17,8 @@ const ALONE: &[&str] = &[
     "--package secure-connector --lib --no-default-features",
     "--package secure-connector --lib --no-default-features --features ring",
     "--package efs-tls --all-targets",
+    // No TLS provider: identifiers, names and options.
+    "--package efs-tls --lib --no-default-features",
     "--package efs-tls --lib --no-default-features --features ring",
     "--package secure-connector-testkit --all-targets",
 ];

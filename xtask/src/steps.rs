@@ -36,6 +36,9 @@ impl Steps {
 
 impl fmt::Display for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         let total: Duration = self.rows.iter().map(|(_, took, _)| *took).sum();
         writeln!(f)?;
         for (name, took, outcome) in &self.rows {
