@@ -48,13 +48,11 @@ fn write_value(out: &mut Writer, tree: &Tree, id: NodeId, attribute: u32) {
         FILEHANDLE => out.opaque(&Tree::handle_of(id)),
         FILEID | MOUNTED_ON_FILEID => out.u64(id.fileid()),
         MAXREAD | MAXWRITE => out.u64(MAX_IO),
-        MODE => out.u32(match node {
-            Node::File { .. } => 0o644,
-            Node::Directory(_) => 0o755,
-        }),
+        MODE => out.u32(tree.mode(id)),
         NUMLINKS => out.u32(if id == ROOT { 2 } else { 1 }),
         // A decimal user id, as RFC 8881 section 5.9 allows for AUTH_SYS.
-        OWNER | OWNER_GROUP => out.opaque(b"0"),
+        OWNER => out.opaque(tree.owner(id).to_string().as_bytes()),
+        OWNER_GROUP => out.opaque(b"0"),
         // TIME_ACCESS, TIME_METADATA, TIME_MODIFY: nfstime4, always the epoch, so that answers can be compared.
         _ => {
             out.u64(0); // seconds

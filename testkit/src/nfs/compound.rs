@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::record::MAX_RECORD;
+use super::rights::Treatment;
 use super::session::{MAX_OPERATIONS, OPAQUE_LIMIT, Sequenced, Sessions, SlotInUse};
 use super::tree::{NodeId, Tree};
 use super::xdr::{Malformed, Reader, Writer};
@@ -27,18 +28,18 @@ impl State {
     ///
     /// `Malformed` when they cannot be decoded as far as the operations go; what is malformed within an operation is
     /// NFS4ERR_BADXDR.
-    pub(crate) fn compound(&mut self, args: &mut Reader<'_>, denial: Option<Denial>) -> Result<Vec<u8>, Malformed> {
+    pub(crate) fn compound(&mut self, args: &mut Reader<'_>, client: Client) -> Result<Vec<u8>, Malformed> {
         let tag = args.opaque(OPAQUE_LIMIT)?;
         let minor_version = args.u32()?;
         let count = args.u32()?;
-        let deny_all = denial == Some(Denial::EveryCompound);
+        let deny_all = client.treatment.is_denied_at(Denial::EveryCompound);
         if minor_version != MINOR_VERSION && !deny_all {
             return Ok(results(NfsStatus::MINOR_VERS_MISMATCH, tag, 0, &Writer::new()));
         }
         if count > MAX_OPERATIONS {
             return Ok(results(NfsStatus::TOO_MANY_OPS, tag, 0, &Writer::new()));
         }
-        let mut execution = Execution { state: self, denial, count, current: None, slot: None };
+        let mut execution = Execution { state: self, client, count, current: None, slot: None };
         let (mut status, mut executed, mut output) = (NfsStatus::OK, 0, Writer::new());
         while status == NfsStatus::OK && executed < count {
             let mut operation = Operation::new(args.u32()?);
@@ -75,11 +76,19 @@ impl State {
     }
 }
 
+/// On whose behalf operations are executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) treatment: Treatment,
+    /// The user id that counts for permissions.
+    pub(crate) user: u32,
+}
+
 /// One COMPOUND under way.
 #[derive(Debug)]
 pub(crate) struct Execution<'s> {
     pub(crate) state: &'s mut State,
-    pub(crate) denial: Option<Denial>,
+    pub(crate) client: Client,
     /// How many operations there are.
     count: u32,
     /// The current file handle.
@@ -147,6 +156,7 @@ impl Execution<'_> {
         out: &mut Writer,
     ) -> Result<(), NfsStatus> {
         match operation {
+            _ if self.client.treatment.forbids(operation) => Err(NfsStatus::ROFS),
             Operation::RECLAIM_COMPLETE => self.state.sessions.reclaim_complete(args, slot),
             Operation::DESTROY_SESSION => self.state.sessions.destroy_session(args),
             Operation::PUTROOTFH => self.put_root_handle(),

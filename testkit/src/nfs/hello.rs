@@ -146,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
 
     async fn compound(&mut self, operations: &[(Operation, Writer)]) -> Result<Reply, Stop> {
         self.xid += 1;
-        let mut call = compound_call(self.xid);
+        let mut call = compound_call(self.xid, ROOT_USER);
         call.opaque(b""); // tag
         call.u32(1); // minor version
         call.length(operations.len());
@@ -204,5 +204,6 @@ impl From<io::Error> for Stop {
     }
 }
 
+const ROOT_USER: u32 = 0;
 /// ACCESS4_READ, ACCESS4_LOOKUP and ACCESS4_MODIFY.
 const READ_LOOKUP_MODIFY: u32 = 7;

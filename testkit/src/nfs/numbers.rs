@@ -61,6 +61,7 @@ numbers! {
         ISDIR = 21, "NFS4ERR_ISDIR";
         INVAL = 22, "NFS4ERR_INVAL";
         FBIG = 27, "NFS4ERR_FBIG";
+        ROFS = 30, "NFS4ERR_ROFS";
         BADHANDLE = 10001, "NFS4ERR_BADHANDLE";
         BAD_COOKIE = 10003, "NFS4ERR_BAD_COOKIE";
         NOTSUPP = 10004, "NFS4ERR_NOTSUPP";
@@ -95,14 +96,18 @@ numbers! {
     Operation, {
         ACCESS = 3, "ACCESS";
         CLOSE = 4, "CLOSE";
+        CREATE = 6, "CREATE";
         GETATTR = 9, "GETATTR";
         GETFH = 10, "GETFH";
+        LINK = 11, "LINK";
         LOOKUP = 15, "LOOKUP";
         OPEN = 18, "OPEN";
         PUTFH = 22, "PUTFH";
         PUTROOTFH = 24, "PUTROOTFH";
         READ = 25, "READ";
         READDIR = 26, "READDIR";
+        REMOVE = 28, "REMOVE";
+        RENAME = 29, "RENAME";
         SETATTR = 34, "SETATTR";
         WRITE = 38, "WRITE";
         EXCHANGE_ID = 42, "EXCHANGE_ID";
@@ -119,6 +124,11 @@ impl Operation {
     /// Whether NFSv4.1 has an operation of this number, supported here or not.
     pub(crate) fn is_defined(self) -> bool {
         matches!(self.0, 3..=58)
+    }
+
+    /// Whether it changes the file system, whatever its arguments (OPEN may or may not).
+    pub(crate) fn always_writes(self) -> bool {
+        matches!(self, Self::CREATE | Self::LINK | Self::REMOVE | Self::RENAME | Self::SETATTR | Self::WRITE)
     }
 
     /// Whether it needs no session (section 2.6.3.1.1; without BIND_CONN_TO_SESSION, which is not supported).

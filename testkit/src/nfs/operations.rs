@@ -4,14 +4,14 @@ use super::attributes::{MAX_BITMAP_WORDS, MAX_IO, write_attributes};
 use super::compound::{Execution, MAX_RESULTS};
 use super::record::MAX_RECORD;
 use super::session::OPAQUE_LIMIT;
-use super::tree::{Node, NodeId, ROOT, Tree};
+use super::tree::{Node, NodeId, READ, ROOT, SEARCH, Tree, WRITE};
 use super::xdr::{Reader, Writer};
 use super::{Denial, NfsStatus};
 
 impl Execution<'_> {
     /// PUTROOTFH (section 18.21).
     pub(crate) fn put_root_handle(&mut self) -> Result<(), NfsStatus> {
-        if self.denial == Some(Denial::RootFileHandle) {
+        if self.client.treatment.is_denied_at(Denial::RootFileHandle) {
             return Err(NfsStatus::ACCESS);
         }
         self.current = Some(ROOT);
@@ -32,7 +32,7 @@ impl Execution<'_> {
 
     /// LOOKUP (section 18.13).
     pub(crate) fn lookup(&mut self, args: &mut Reader<'_>) -> Result<(), NfsStatus> {
-        self.current = Some(self.state.tree.lookup(self.current()?, component(args)?)?);
+        self.current = Some(self.find(component(args)?)?);
         Ok(())
     }
 
@@ -46,10 +46,18 @@ impl Execution<'_> {
     /// ACCESS (section 18.1).
     pub(crate) fn access(&self, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), NfsStatus> {
         let requested = args.u32()?;
-        let allowed = match self.state.tree.node(self.current()?) {
-            Node::File { .. } => ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND,
-            Node::Directory(_) => ACCESS4_READ | ACCESS4_LOOKUP,
+        let id = self.current()?;
+        let (search, write) = match self.state.tree.node(id) {
+            Node::File { .. } => (0, ACCESS4_MODIFY | ACCESS4_EXTEND),
+            Node::Directory(_) => (ACCESS4_LOOKUP, ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE),
         };
+        let write = if self.client.treatment.is_read_only() { 0 } else { write };
+        let mut allowed = 0;
+        for (permission, actions) in [(READ, ACCESS4_READ), (SEARCH, search), (WRITE, write)] {
+            if self.state.tree.permits(self.client.user, id, permission) {
+                allowed |= actions;
+            }
+        }
         out.u32(requested & ACCESS4_ALL); // supported
         out.u32(requested & allowed);
         Ok(())
@@ -64,6 +72,7 @@ impl Execution<'_> {
         let requested = args.words(MAX_BITMAP_WORDS)?;
         let tree = &self.state.tree;
         let entries = tree.entries(self.current()?)?;
+        self.demand(READ, self.current()?)?;
         let skipped = match cookie {
             0 => 0,
             _ => usize::try_from(cookie)
@@ -102,11 +111,16 @@ impl Execution<'_> {
         let _share_deny = args.u32()?;
         args.u64()?; // client id of the owner
         args.opaque(OPAQUE_LIMIT)?; // owner
-        if args.u32()? != OPEN4_NOCREATE {
+        let writes = share_access & OPEN4_SHARE_ACCESS_WRITE != 0;
+        let creates = args.u32()? != OPEN4_NOCREATE;
+        if (creates || writes) && self.client.treatment.is_read_only() {
+            return Err(NfsStatus::ROFS);
+        }
+        if creates {
             return Err(NfsStatus::NOTSUPP);
         }
         let file = match args.u32()? {
-            CLAIM_NULL => self.state.tree.lookup(self.current()?, component(args)?)?,
+            CLAIM_NULL => self.find(component(args)?)?,
             CLAIM_FH => self.current()?,
             _ => return Err(NfsStatus::NOTSUPP),
         };
@@ -116,10 +130,16 @@ impl Execution<'_> {
         if share_access & OPEN4_SHARE_ACCESS_BOTH == 0 {
             return Err(NfsStatus::INVAL);
         }
+        if share_access & OPEN4_SHARE_ACCESS_READ != 0 {
+            self.demand(READ, file)?;
+        }
+        if writes {
+            self.demand(WRITE, file)?;
+        }
         self.current = Some(file);
         self.state.last_open += 1;
         let number = self.state.last_open;
-        self.state.opens.insert(number, share_access & OPEN4_SHARE_ACCESS_WRITE != 0);
+        self.state.opens.insert(number, writes);
         write_stateid(out, number);
         out.bool(true); // cinfo: atomic, and unchanged from
         out.u64(0); // before
@@ -135,6 +155,7 @@ impl Execution<'_> {
         self.check_stateid(args, |_writable| true)?;
         let offset = args.u64()?;
         let count = args.u32()?.min(u32::try_from(MAX_IO).unwrap_or(u32::MAX));
+        self.demand(READ, self.current()?)?;
         let (data, is_end) = self.state.tree.read(self.current()?, offset, count)?;
         out.bool(is_end);
         out.opaque(data);
@@ -148,6 +169,7 @@ impl Execution<'_> {
         let _stable = args.u32()?;
         let data = args.opaque(MAX_RECORD)?;
         let file = self.current()?;
+        self.demand(WRITE, file)?;
         self.state.tree.write(file, offset, data)?;
         out.length(data.len());
         out.u32(FILE_SYNC4);
@@ -167,6 +189,21 @@ impl Execution<'_> {
 
     fn current(&self) -> Result<NodeId, NfsStatus> {
         self.current.ok_or(NfsStatus::NOFILEHANDLE)
+    }
+
+    /// What has this name in the current directory.
+    fn find(&self, name: &str) -> Result<NodeId, NfsStatus> {
+        let directory = self.current()?;
+        let found = self.state.tree.lookup(directory, name);
+        // That it is no directory is said to everybody.
+        if found != Err(NfsStatus::NOTDIR) {
+            self.demand(SEARCH, directory)?;
+        }
+        found
+    }
+
+    fn demand(&self, permission: u32, id: NodeId) -> Result<(), NfsStatus> {
+        if self.state.tree.permits(self.client.user, id, permission) { Ok(()) } else { Err(NfsStatus::ACCESS) }
     }
 
     /// Reads a stateid: of an open file, or one of the special ones that stand for no open (section 8.2.3).
@@ -211,8 +248,10 @@ const ACCESS4_READ: u32 = 0x01;
 const ACCESS4_LOOKUP: u32 = 0x02;
 const ACCESS4_MODIFY: u32 = 0x04;
 const ACCESS4_EXTEND: u32 = 0x08;
+const ACCESS4_DELETE: u32 = 0x10;
 const ACCESS4_ALL: u32 = 0x3f;
 
+const OPEN4_SHARE_ACCESS_READ: u32 = 1;
 const OPEN4_SHARE_ACCESS_WRITE: u32 = 2;
 const OPEN4_SHARE_ACCESS_BOTH: u32 = 3;
 const OPEN4_NOCREATE: u32 = 0;

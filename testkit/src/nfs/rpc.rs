@@ -1,5 +1,6 @@
 //! ONC RPC version 2 messages (RFC 5531 section 9).
 
+use super::NOBODY;
 use super::xdr::{Malformed, Reader, Writer};
 
 /// A call whose header has been read; the procedure's arguments are next in the reader.
@@ -10,6 +11,7 @@ pub(crate) struct Call {
     program: u32,
     version: u32,
     procedure: u32,
+    user: Result<u32, Malformed>,
 }
 
 impl Call {
@@ -25,11 +27,9 @@ impl Call {
             program: message.u32()?,
             version: message.u32()?,
             procedure: message.u32()?,
+            user: user_of(message.u32()?, message.opaque(MAX_AUTH)?),
         };
-        for _credential_and_verifier in 0..2 {
-            message.u32()?;
-            message.opaque(MAX_AUTH)?;
-        }
+        let _verifier = (message.u32()?, message.opaque(MAX_AUTH)?);
         Ok(call)
     }
 
@@ -48,7 +48,14 @@ impl Call {
         }
         match self.procedure {
             PROC_NULL => Ok(Procedure::Null),
-            PROC_COMPOUND => Ok(Procedure::Compound),
+            PROC_COMPOUND => match self.user {
+                Ok(user) => Ok(Procedure::Compound { user }),
+                Err(Malformed) => {
+                    let mut reply = Writer::new();
+                    reply.u32s(&[self.xid, REPLY, MSG_DENIED, AUTH_ERROR, AUTH_BADCRED]);
+                    Err(reply.into_bytes())
+                }
+            },
             _ => Err(self.accepted(PROC_UNAVAIL, &[])),
         }
     }
@@ -77,15 +84,29 @@ impl Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Procedure {
     Null,
-    Compound,
+    Compound { user: u32 },
 }
 
-/// A COMPOUND call with AUTH_SYS as user 0, whose arguments the caller appends.
-pub(crate) fn compound_call(xid: u32) -> Writer {
+/// The user id in a credential of AUTH_SYS (RFC 5531 appendix A); nobody in any other.
+fn user_of(flavor: u32, body: &[u8]) -> Result<u32, Malformed> {
+    if flavor != AUTH_SYS {
+        return Ok(NOBODY);
+    }
+    let mut body = Reader::new(body);
+    let _stamp = body.u32()?;
+    let _machine_name = body.opaque(255)?;
+    let user = body.u32()?;
+    let _group = body.u32()?;
+    let _further_groups = body.words(16)?;
+    Ok(user)
+}
+
+/// A COMPOUND call with AUTH_SYS, whose arguments the caller appends.
+pub(crate) fn compound_call(xid: u32, user: u32) -> Writer {
     let mut credential = Writer::new();
     credential.u32(0); // stamp
     credential.opaque(b"testkit"); // machine name
-    credential.u32(0); // uid
+    credential.u32(user);
     credential.u32(0); // gid
     credential.words(&[]); // further gids
     let mut call = Writer::new();
@@ -129,6 +150,8 @@ const PROG_MISMATCH: u32 = 2;
 const PROC_UNAVAIL: u32 = 3;
 const GARBAGE_ARGS: u32 = 4;
 const RPC_MISMATCH: u32 = 0;
+const AUTH_ERROR: u32 = 1;
+const AUTH_BADCRED: u32 = 1;
 const AUTH_NONE: u32 = 0;
 const AUTH_SYS: u32 = 1;
 /// Section 8.2: the body of a credential or verifier is at most 400 bytes.

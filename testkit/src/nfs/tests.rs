@@ -5,9 +5,12 @@ use proptest::prelude::{any, proptest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::record::{MAX_RECORD, read_record, write_record};
+use super::rights::Treatment;
 use super::rpc::{compound_call, read_reply};
 use super::xdr::{Reader, Writer};
-use super::{Denial, HelloOutcome, InMemoryNfs, NfsStatus, Operation, nfs_hello};
+use super::{Denial, HelloOutcome, InMemoryNfs, NOBODY, NfsStatus, Operation, Rights, nfs_hello};
+
+mod rights;
 
 const SEQUENCE_RESULT: usize = 36;
 
@@ -16,7 +19,7 @@ async fn a_stranger_is_admitted_and_leaves_nothing_behind() {
     let nfs = InMemoryNfs::default();
     let (mut client, server) = duplex(1024);
     let talk = async {
-        let admitted = HelloOutcome::Admitted { access: 3 };
+        let admitted = HelloOutcome::Admitted { access: 7 };
         assert_eq!(nfs_hello(&mut client).await.unwrap(), admitted);
         assert_eq!(nfs_hello(&mut client).await.unwrap(), admitted);
         drop(client);
@@ -389,7 +392,7 @@ proptest! {
 
     #[test]
     fn any_compound_is_answered(args in vec(any::<u8>(), 0..512)) {
-        let mut call = compound_call(1);
+        let mut call = compound_call(1, 0);
         call.fixed(&args);
         InMemoryNfs::default().answer(call.as_bytes()).unwrap();
     }
@@ -414,6 +417,9 @@ proptest! {
 /// A client with a session.
 struct Client {
     nfs: InMemoryNfs,
+    /// How the server treats it, and the user in its calls.
+    rights: Rights,
+    user: u32,
     id: u64,
     session: [u8; 16],
     /// Used up by [`Client::in_session`], slot 0.
@@ -422,7 +428,7 @@ struct Client {
 
 impl Client {
     fn new(nfs: InMemoryNfs) -> Self {
-        let mut client = Self { nfs, id: 0, session: [0; 16], sequence: 0 };
+        let mut client = Self { nfs, rights: Rights::default(), user: 0, id: 0, session: [0; 16], sequence: 0 };
         let (id, sequence) = client.exchange_id([1; 8]);
         client.id = id;
         let mut reply = client.call(1, &[(Operation::CREATE_SESSION, create_session_args(id, sequence))]);
@@ -478,7 +484,7 @@ impl Client {
     }
 
     fn raw(&self, minor: u32, operations: &[(Operation, Writer)]) -> Vec<u8> {
-        let mut call = compound_call(1);
+        let mut call = compound_call(1, self.user);
         call.opaque(b"tag");
         call.u32(minor);
         call.length(operations.len());
@@ -486,7 +492,7 @@ impl Client {
             call.u32(operation.number());
             call.append(args);
         }
-        self.nfs.answer(call.as_bytes()).unwrap()
+        self.nfs.answer_one(call.as_bytes(), Treatment::Served(self.rights)).unwrap()
     }
 }
 

@@ -7,7 +7,14 @@ use super::NfsStatus;
 /// A tree of directories and files. Nothing is ever removed, so a node's number stays good.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
-    nodes: Vec<Node>,
+    nodes: Vec<Inode>,
+}
+
+#[derive(Clone, Debug)]
+struct Inode {
+    node: Node,
+    owner: u32,
+    mode: u32,
 }
 
 /// What a node is, and its contents.
@@ -29,7 +36,7 @@ pub(crate) struct NodeId(usize);
 impl Tree {
     /// A root directory without entries.
     pub(crate) fn empty() -> Self {
-        Self { nodes: vec![Node::Directory(BTreeMap::new())] }
+        Self { nodes: vec![Inode::new(Node::Directory(BTreeMap::new()))] }
     }
 
     /// Puts a file at `path`, with the directories above it. A file in the place of one of those directories is replaced.
@@ -46,6 +53,16 @@ impl Tree {
             };
         }
         self.insert(directory, file_name, Node::File { contents, change: 0 });
+    }
+
+    /// Changes nothing if there is nothing at `path`.
+    pub(crate) fn set_owner_and_mode(&mut self, path: &str, owner: u32, mode: u32) {
+        let mut names = path.split('/').filter(|name| !name.is_empty());
+        let found = names.try_fold(ROOT, |directory, name| self.lookup(directory, name));
+        if let Some(inode) = found.ok().and_then(|id| self.nodes.get_mut(id.0)) {
+            inode.owner = owner;
+            inode.mode = mode & 0o777;
+        }
     }
 
     pub(crate) fn lookup(&self, directory: NodeId, name: &str) -> Result<NodeId, NfsStatus> {
@@ -71,7 +88,7 @@ impl Tree {
     }
 
     pub(crate) fn write(&mut self, file: NodeId, offset: u64, data: &[u8]) -> Result<(), NfsStatus> {
-        let Some(Node::File { contents, change }) = self.nodes.get_mut(file.0) else {
+        let Some(Node::File { contents, change }) = self.nodes.get_mut(file.0).map(|inode| &mut inode.node) else {
             return Err(NfsStatus::ISDIR);
         };
         let end = usize::try_from(offset)
@@ -90,7 +107,22 @@ impl Tree {
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
-        self.nodes.get(id.0).expect("nodes are never removed")
+        &self.inode(id).node
+    }
+
+    pub(crate) fn owner(&self, id: NodeId) -> u32 {
+        self.inode(id).owner
+    }
+
+    pub(crate) fn mode(&self, id: NodeId) -> u32 {
+        self.inode(id).mode
+    }
+
+    /// Whether the mode has all of the `wanted` bits (4 read, 2 write, 1 search) for a user. Root has them all.
+    pub(crate) fn permits(&self, user: u32, id: NodeId, wanted: u32) -> bool {
+        let (owner, mode) = (self.owner(id), self.mode(id));
+        let granted = if user == owner { mode >> 6 } else { mode };
+        user == 0 || granted & wanted == wanted
     }
 
     /// The file handle (at most 128 bytes, RFC 8881 section 2.5).
@@ -109,11 +141,25 @@ impl Tree {
 
     fn insert(&mut self, directory: NodeId, name: &str, node: Node) -> NodeId {
         let id = NodeId(self.nodes.len());
-        self.nodes.push(node);
-        if let Some(Node::Directory(entries)) = self.nodes.get_mut(directory.0) {
+        self.nodes.push(Inode::new(node));
+        if let Some(Node::Directory(entries)) = self.nodes.get_mut(directory.0).map(|inode| &mut inode.node) {
             entries.insert(name.to_owned(), id);
         }
         id
+    }
+
+    fn inode(&self, id: NodeId) -> &Inode {
+        self.nodes.get(id.0).expect("nodes are never removed")
+    }
+}
+
+impl Inode {
+    fn new(node: Node) -> Self {
+        let mode = match node {
+            Node::Directory(_) => 0o755,
+            Node::File { .. } => 0o644,
+        };
+        Self { node, owner: 0, mode }
     }
 }
 
@@ -125,5 +171,9 @@ impl NodeId {
 }
 
 pub(crate) const ROOT: NodeId = NodeId(0);
+/// Permission bits of one class of users.
+pub(crate) const READ: u32 = 4;
+pub(crate) const WRITE: u32 = 2;
+pub(crate) const SEARCH: u32 = 1;
 /// A test double is not for storing data.
 const MAX_FILE: usize = 16 * 1024 * 1024;

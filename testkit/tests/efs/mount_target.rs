@@ -27,7 +27,7 @@ use crate::vectors::{ROLE, Vector};
 
 const NAME: &str = "fs-0123456789abcdef0.efs.us-east-1.amazonaws.com";
 const BOTH: &[TlsVersion] = &[TlsVersion::Tls12, TlsVersion::Tls13];
-const ADMITTED: HelloOutcome = HelloOutcome::Admitted { access: 3 };
+const ADMITTED: HelloOutcome = HelloOutcome::Admitted { access: 7 };
 const DENIED: HelloOutcome = HelloOutcome::Denied { operation: Operation::EXCHANGE_ID, status: NfsStatus::ACCESS };
 
 #[tokio::test]
