@@ -54,7 +54,13 @@ impl Dial {
 
     /// A host name, resolved for every connection by `resolver`.
     pub fn name_resolved_by(host: impl Into<String>, port: u16, resolver: Arc<dyn Resolve>) -> Self {
-        Target::Name { host: host.into(), port, resolver }.into()
+        let host = host.into();
+        // "[::1]", as in URLs (RFC 3986 section 3.2.2).
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(address) if address.parse::<IpAddr>().is_ok() => address.to_owned(),
+            _ => host,
+        };
+        Target::Name { host, port, resolver }.into()
     }
 
     /// Fixed addresses, preferred ones first.

@@ -40,7 +40,7 @@ pub enum ConnectError {
     /// No address accepted a connection.
     #[error("no address accepted a connection: {}", Attempts(attempts))]
     Connect {
-        /// Every address that was tried, in order, with its error.
+        /// Every address with its error, in the order in which they failed.
         attempts: Vec<Attempt>,
     },
 
@@ -112,6 +112,8 @@ pub enum ConnectError {
     RevocationUnknown {
         /// What stood in the way.
         why: String,
+        /// Whether the same call may succeed later: not when a list of our own is missing or out of date.
+        retryable: bool,
     },
 
     /// We have no identity to present.
@@ -176,7 +178,9 @@ pub enum TlsFailure {
         /// The lowest version that we offered.
         minimum: TlsVersion,
     },
-    /// The peer broke the protocol, or the transport failed.
+    /// The transport failed in another way; the source has the system's error.
+    Transport,
+    /// The peer broke the protocol.
     Other,
 }
 
@@ -281,20 +285,16 @@ impl ConnectError {
     /// client is able to read the response"). A verdict on a certificate does not change by asking again.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Dns { .. }
-            | Self::Connect { .. }
-            | Self::ConnectUnix { .. }
-            | Self::Timeout { .. }
-            | Self::RevocationUnknown { .. } => true,
+            Self::Dns { .. } | Self::Connect { .. } | Self::ConnectUnix { .. } | Self::Timeout { .. } => true,
             Self::Tls { reason, .. } => match reason {
-                TlsFailure::Closed | TlsFailure::Reset => true,
+                TlsFailure::Closed | TlsFailure::Reset | TlsFailure::Transport => true,
                 // "An internal error unrelated to the peer or the correctness of the protocol" (RFC 8446 section 6.2).
                 TlsFailure::Alert { description } => description == "internal_error",
                 _ => false,
             },
             Self::NoTarget { attempts } => attempts.iter().any(|attempt| attempt.error.is_retryable()),
             Self::NoIdentity(unavailable) => unavailable.pending,
-            Self::Auth { retryable, .. } => *retryable,
+            Self::RevocationUnknown { retryable, .. } | Self::Auth { retryable, .. } => *retryable,
             Self::Config { .. } | Self::Identity { .. } | Self::Untrusted { .. } | Self::Revoked { .. } => false,
         }
     }
@@ -318,6 +318,9 @@ fn io_kind(error: &ConnectError) -> io::ErrorKind {
         ConnectError::Timeout { .. } => io::ErrorKind::TimedOut,
         ConnectError::Tls { reason: TlsFailure::Closed, .. } => io::ErrorKind::UnexpectedEof,
         ConnectError::Tls { reason: TlsFailure::Reset, .. } => io::ErrorKind::ConnectionReset,
+        ConnectError::Tls { reason: TlsFailure::Transport, source } => {
+            source.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind)
+        }
         ConnectError::Tls { .. } | ConnectError::Identity { .. } | ConnectError::Untrusted { .. } => {
             io::ErrorKind::InvalidData
         }
@@ -349,7 +352,8 @@ impl fmt::Display for TlsFailure {
             Self::Reset => f.write_str("the connection was reset in the handshake"),
             Self::Alert { description } => write!(f, "the peer sent the alert {description}"),
             Self::NothingInCommon { what, .. } => write!(f, "nothing in common with the peer: {what}"),
-            Self::Other => f.write_str("protocol or transport error"),
+            Self::Transport => f.write_str("the transport failed"),
+            Self::Other => f.write_str("the peer broke the protocol"),
         }
     }
 }
@@ -359,13 +363,13 @@ impl fmt::Display for Untrusted {
         match self {
             Self::UnknownCa { issuer, .. } => write!(f, "unknown CA {issuer}"),
             Self::Expired { subject, not_after, .. } => {
-                write!(f, "{subject} expired at {}", humantime::format_rfc3339_seconds(*not_after))
+                write!(f, "{subject} expired at {}", crate::Rfc3339(*not_after))
             }
             Self::AnchorExpired { subject, not_after, .. } => {
-                write!(f, "the trust anchor {subject} expired at {}", humantime::format_rfc3339_seconds(*not_after))
+                write!(f, "the trust anchor {subject} expired at {}", crate::Rfc3339(*not_after))
             }
             Self::NotYetValid { subject, not_before, .. } => {
-                write!(f, "{subject} is not valid before {}", humantime::format_rfc3339_seconds(*not_before))
+                write!(f, "{subject} is not valid before {}", crate::Rfc3339(*not_before))
             }
             Self::CaUsedAsServer { subject } => {
                 write!(f, "the CA certificate {subject} is used as a server certificate")

@@ -5,14 +5,17 @@ mod pem_files;
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use rustls::{
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer},
     sign::CertifiedKey,
 };
 use tokio::sync::watch;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 pub use self::pem_files::{PemFiles, PemFilesError, PemFilesStatus};
-use crate::{AuthenticatedAs, BoxError, CertificateSummary, IdentityUnavailable, tls::certificate, tls::provider};
+use crate::{
+    AuthenticatedAs, BoxError, CertificateSummary, IdentityUnavailable,
+    tls::{certificate, pem, provider},
+};
 
 /// A certificate chain and the private key of its leaf: immutable, checked, and safe to log.
 ///
@@ -22,6 +25,7 @@ pub struct Identity {
     certified: Arc<CertifiedKey>,
     summary: CertificateSummary,
     authenticates_as: Option<AuthenticatedAs>,
+    not_after: SystemTime,
     sensitive: bool,
 }
 
@@ -89,11 +93,11 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`], one variant per rule.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+        let chain: Vec<CertificateDer<'static>> = pem::blocks(chain)
             .enumerate()
             .map(|(index, der)| der.map_err(|e| IdentityError::Certificate { index, source: e.into() }))
             .collect::<Result<_, _>>()?;
-        let mut key = PrivateKeyDer::from_pem_slice(key).map_err(|_| IdentityError::NoPrivateKey)?;
+        let mut key = pem::first::<PrivateKeyDer<'_>>(key).map_err(|_| IdentityError::NoPrivateKey)?;
         let identity = Self::new(chain, &key);
         key.zeroize();
         identity
@@ -103,10 +107,9 @@ impl Identity {
     ///
     /// # Errors
     /// [`IdentityError`], one variant per rule.
-    pub fn from_der(chain: Vec<Vec<u8>>, key: &Zeroizing<Vec<u8>>) -> Result<Self, IdentityError> {
+    pub fn from_der(chain: Vec<Vec<u8>>, key: &[u8]) -> Result<Self, IdentityError> {
         let chain = chain.into_iter().map(CertificateDer::from).collect();
-        let key =
-            PrivateKeyDer::try_from(key.as_slice()).map_err(|e| IdentityError::PrivateKey { source: e.into() })?;
+        let key = PrivateKeyDer::try_from(key).map_err(|e| IdentityError::PrivateKey { source: e.into() })?;
         Self::new(chain, &key)
     }
 
@@ -114,6 +117,14 @@ impl Identity {
     #[must_use]
     pub fn authenticating_as(mut self, who: AuthenticatedAs) -> Self {
         self.authenticates_as = Some(who);
+        self
+    }
+
+    /// Says that the identity is worth nothing after `end`, though the certificate may live longer: when the credentials
+    /// that signed it expire.
+    #[must_use]
+    pub fn ending_at(mut self, end: SystemTime) -> Self {
+        self.not_after = self.not_after.min(end);
         self
     }
 
@@ -140,9 +151,15 @@ impl Identity {
         self.authenticates_as.as_ref()
     }
 
-    /// Whether `now` is inside the leaf's validity period, both ends included (RFC 5280 section 4.1.2.5).
+    /// Whether the identity can be used at `now`: inside the leaf's validity period, both ends included (RFC 5280 section
+    /// 4.1.2.5), and not past [`ending_at`](Self::ending_at).
     pub fn is_current(&self, now: SystemTime) -> bool {
-        (self.summary.not_before..=self.summary.not_after).contains(&now)
+        (self.summary.not_before..=self.not_after).contains(&now)
+    }
+
+    /// The last moment at which the identity can be used.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
     }
 
     pub(crate) fn has_sensitive_certificate(&self) -> bool {
@@ -169,7 +186,8 @@ impl Identity {
             }
             Err(e) => return Err(IdentityError::PrivateKey { source: e.into() }),
         }
-        Ok(Self { certified: Arc::new(certified), summary, authenticates_as: None, sensitive: false })
+        let not_after = summary.not_after;
+        Ok(Self { certified: Arc::new(certified), summary, authenticates_as: None, not_after, sensitive: false })
     }
 }
 

@@ -36,6 +36,9 @@ pub use report::{
     AuthenticatedAs, CertificateSummary, Revocation, SecurityReport, Timings, TlsSession, TlsVersion, Verified, Warning,
 };
 
+mod rfc3339;
+pub use rfc3339::Rfc3339;
+
 #[cfg(feature = "serde")]
 mod serialize;
 

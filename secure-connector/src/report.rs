@@ -236,7 +236,7 @@ impl fmt::Display for SecurityReport {
             None => writeln!(f, "protection  none by TLS")?,
         }
         if let Some(not_after) = self.peer_not_after() {
-            writeln!(f, "valid until {}", humantime::format_rfc3339_seconds(not_after))?;
+            writeln!(f, "valid until {}", crate::Rfc3339(not_after))?;
         }
         writeln!(f, "revocation  {}", self.revocation)?;
         if let Some(identity) = &self.identity {
@@ -294,7 +294,7 @@ impl fmt::Display for TlsVersion {
 
 impl fmt::Display for CertificateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let until = humantime::format_rfc3339_seconds(self.not_after);
+        let until = crate::Rfc3339(self.not_after);
         write!(f, "{} (serial {}, valid until {until})", self.subject, self.serial)
     }
 }
@@ -304,7 +304,7 @@ impl fmt::Display for Revocation {
         match self {
             Self::NotChecked => f.write_str("not checked"),
             Self::Good { via, this_update, .. } => {
-                write!(f, "good, via {via} as of {}", humantime::format_rfc3339_seconds(*this_update))
+                write!(f, "good, via {via} as of {}", crate::Rfc3339(*this_update))
             }
             Self::Unknown { allowed_because } => write!(f, "unknown, allowed because {allowed_because}"),
         }
@@ -385,8 +385,8 @@ impl fmt::Display for Warning {
             Self::PinnedCertificateNotCurrent { not_before, not_after } => write!(
                 f,
                 "the pinned peer's certificate is valid only from {} to {}",
-                humantime::format_rfc3339_seconds(*not_before),
-                humantime::format_rfc3339_seconds(*not_after)
+                crate::Rfc3339(*not_before),
+                crate::Rfc3339(*not_after)
             ),
             Self::IdentitySentInClear => f.write_str(
                 "TLS 1.2 sent our certificate unencrypted, and it holds a session token: set the minimum version to TLS 1.3",

@@ -6,7 +6,7 @@ use serde::Serializer;
 
 /// RFC 3339 in UTC, to the second.
 pub(crate) fn time<S: Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(&humantime::format_rfc3339_seconds(*time))
+    s.collect_str(&crate::Rfc3339(*time))
 }
 
 pub(crate) fn optional_time<S: Serializer>(at: &Option<SystemTime>, s: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,5 @@
 //! What people and audit logs get to read.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     error::Error,
@@ -155,7 +156,18 @@ fn errors() -> Vec<(ConnectError, bool, io::ErrorKind, &'static str)> {
             Kind::PermissionDenied,
             "0a",
         ),
-        (ConnectError::RevocationUnknown { why: "no answer".into() }, true, Kind::PermissionDenied, "no answer"),
+        (
+            ConnectError::RevocationUnknown { why: "no answer".into(), retryable: true },
+            true,
+            Kind::PermissionDenied,
+            "no answer",
+        ),
+        (
+            ConnectError::RevocationUnknown { why: "old list".into(), retryable: false },
+            false,
+            Kind::PermissionDenied,
+            "current revocation list",
+        ),
         (ConnectError::NoIdentity(IdentityUnavailable::pending("soon")), true, Kind::PermissionDenied, "soon"),
         (ConnectError::NoIdentity(IdentityUnavailable::failed("gone")), false, Kind::PermissionDenied, "gone"),
         (auth(true), true, Kind::PermissionDenied, "Trying again may help"),

@@ -334,7 +334,7 @@ fn a_revocation_list_revokes_and_is_needed() {
         }
     }
     let unknown = |peer: PeerVerifier| match peer.judge(&leaf(8), at()) {
-        Err(ConnectError::RevocationUnknown { why }) => why,
+        Err(ConnectError::RevocationUnknown { why, retryable: false }) => why,
         other => panic!("{other:?}"),
     };
     let outdated = unknown(peer(authority.crl(&[7], at())));

@@ -18,7 +18,8 @@ pub(super) async fn connect(
     options: &TcpOptions,
     limit: Duration,
 ) -> Result<Socket, ConnectError> {
-    let deadline = Instant::now() + limit;
+    // A limit beyond the clock's range is as good as none.
+    let deadline = Instant::now().checked_add(limit).unwrap_or_else(|| Instant::now() + NEVER);
     let mut waiting = VecDeque::from(interleave(addresses));
     let mut open: Vec<SocketAddr> = Vec::new();
     let mut attempts: Vec<Attempt> = Vec::new();
@@ -48,11 +49,11 @@ pub(super) async fn connect(
                 }
                 () = &mut next_attempt, if !waiting.is_empty() => break,
                 () = sleep_until(deadline) => {
-                    let unanswered = open.drain(..).chain(waiting.drain(..));
-                    attempts.extend(unanswered.map(|address| {
-                        let error = format!("no answer within {limit:?}");
+                    let timed_out = |address, error: String| {
                         Attempt::new(address, io::Error::new(io::ErrorKind::TimedOut, error))
-                    }));
+                    };
+                    attempts.extend(open.drain(..).map(|a| timed_out(a, format!("no answer within {limit:?}"))));
+                    attempts.extend(waiting.drain(..).map(|a| timed_out(a, format!("not tried within {limit:?}"))));
                     return Err(ConnectError::Connect { attempts });
                 }
             }
@@ -60,6 +61,8 @@ pub(super) async fn connect(
     }
     Err(ConnectError::Connect { attempts })
 }
+
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// RFC 8305 section 4: "First Address Family Count … 1": families alternate, starting with that of the first address,
 /// and each family keeps the resolver's order.

@@ -27,10 +27,13 @@ impl ConnectError {
                 "{via} says that certificate {serial} is revoked. Do not go on: the key may be in other hands. The \
                  peer's operator has to install a new certificate."
             ),
-            Self::RevocationUnknown { why } => format!(
-                "The certificate's status could not be had ({why}), and the policy demands it. Open the way to the \
-                 responder (a proxy can be given), or choose a softer policy."
+            Self::RevocationUnknown { why, retryable: false } => format!(
+                "The certificate's status cannot be told ({why}). Give a current revocation list of every CA below the \
+                 trust anchor."
             ),
+            Self::RevocationUnknown { why, retryable: true } => {
+                format!("The certificate's status could not be had ({why}). Trying again may help.")
+            }
             Self::NoIdentity(unavailable) => {
                 format!("There is nothing to authenticate with: {unavailable}. Look at the source of the identity.")
             }
@@ -60,7 +63,8 @@ impl TlsFailure {
                 "The two sides have nothing in common: {what}. We offered {minimum} and newer; lower the minimum version \
                  only as far as TLSv1.2, or upgrade the peer."
             ),
-            Self::Other => "The peer broke the TLS protocol or the transport failed; the source has the details.".into(),
+            Self::Transport => "The connection broke during the handshake; the source has the system's error.".into(),
+            Self::Other => "The peer broke the TLS protocol; the source has the details.".into(),
         }
     }
 }
@@ -74,23 +78,23 @@ impl Untrusted {
             ),
             Self::Expired { subject, not_after, now } => format!(
                 "The certificate of {subject} ended at {}; our clock says {} ({} later).{} Renew it at the peer.",
-                humantime::format_rfc3339_seconds(*not_after),
-                humantime::format_rfc3339_seconds(*now),
+                crate::Rfc3339(*not_after),
+                crate::Rfc3339(*now),
                 roughly(gap(*not_after, *now)),
                 clock_hint(gap(*not_after, *now)),
             ),
             Self::AnchorExpired { subject, not_after, now } => format!(
                 "The trust anchor {subject} ended at {}; our clock says {} ({} later).{} Update our trust anchors, or have \
                  the peer's certificate issued under a current CA.",
-                humantime::format_rfc3339_seconds(*not_after),
-                humantime::format_rfc3339_seconds(*now),
+                crate::Rfc3339(*not_after),
+                crate::Rfc3339(*now),
                 roughly(gap(*not_after, *now)),
                 clock_hint(gap(*not_after, *now)),
             ),
             Self::NotYetValid { subject, not_before, now } => format!(
                 "The certificate of {subject} begins at {}; our clock says {} ({} earlier).{}",
-                humantime::format_rfc3339_seconds(*not_before),
-                humantime::format_rfc3339_seconds(*now),
+                crate::Rfc3339(*not_before),
+                crate::Rfc3339(*now),
                 roughly(gap(*now, *not_before)),
                 clock_hint(gap(*now, *not_before)),
             ),

@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::AbortHandle, time};
 use zeroize::Zeroizing;
 
 use super::{CurrentIdentity, Identity, IdentityError, IdentitySource};
+use crate::Rfc3339;
 
 /// A certificate chain and its key in two PEM files (or one), read again when their content changes.
 ///
@@ -51,6 +52,17 @@ pub enum PemFilesError {
         /// Why.
         source: io::Error,
     },
+    /// The files hold an identity that cannot be used now, and the earlier one can.
+    #[error("the new certificate is valid from {} to {} only; the earlier one stays in use", Rfc3339(*not_before), Rfc3339(*not_after))]
+    NotCurrent {
+        /// First second of validity.
+        not_before: SystemTime,
+        /// Last second of validity.
+        not_after: SystemTime,
+    },
+    /// The runtime is shutting down.
+    #[error("the runtime is shutting down")]
+    Stopped,
     /// The files were read and do not make an identity.
     #[error("{} and {} do not make an identity", chain.display(), key.display())]
     Identity {
@@ -67,7 +79,7 @@ impl PemFiles {
     /// How often the files are read when nothing else is said.
     pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
-    /// Reads the files once and then every `interval`. Both paths may name the same file. Needs a tokio runtime.
+    /// Reads the files once and then every `interval`, at most ten times a second. Both paths may name the same file. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`PemFilesError`] when the first reading fails. Later failures keep the last good identity and are seen in
@@ -118,6 +130,9 @@ impl fmt::Debug for PemFiles {
     }
 }
 
+/// Reading again and again without a pause helps nobody.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 async fn follow(
     chain: PathBuf,
     key: PathBuf,
@@ -129,7 +144,7 @@ async fn follow(
 ) {
     loop {
         tokio::select! {
-            () = time::sleep(interval) => {}
+            () = time::sleep(interval.max(SHORTEST)) => {}
             () = reload.notified() => {}
         }
         let new = match Pair::read(&chain, &key).await {
@@ -137,6 +152,12 @@ async fn follow(
             Ok(files) => files.identity(&chain, &key).map(|identity| Some((files.digest, identity))),
             Err(e) => Err(e),
         };
+        let new = new.and_then(|new| match new {
+            Some((_, new)) if !may_replace(&identity.borrow(), &new) => {
+                Err(PemFilesError::NotCurrent { not_before: new.certificate().not_before, not_after: new.not_after() })
+            }
+            new => Ok(new),
+        });
         match new {
             Ok(None) => {
                 status.send_if_modified(|s| s.last_error.take().is_some());
@@ -166,9 +187,16 @@ async fn follow(
     }
 }
 
+/// An identity that can be used is not given up for one that cannot.
+fn may_replace(present: &CurrentIdentity, new: &Identity) -> bool {
+    let now = SystemTime::now();
+    new.is_current(now) || !present.as_ref().is_ok_and(|present| present.is_current(now))
+}
+
 /// Both files' content, read one after the other.
 struct Pair {
-    chain: Vec<u8>,
+    /// The same file as the key's, perhaps.
+    chain: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
     digest: [u8; 32],
 }
@@ -178,13 +206,15 @@ impl Pair {
         let paths = (chain.to_owned(), key.to_owned());
         let read = move || {
             let read = |path: &Path| {
-                std::fs::read(path).map_err(|source| PemFilesError::Read { path: path.to_owned(), source })
+                std::fs::read(path)
+                    .map(Zeroizing::new)
+                    .map_err(|source| PemFilesError::Read { path: path.to_owned(), source })
             };
-            let (chain, key) = (read(&paths.0)?, Zeroizing::new(read(&paths.1)?));
-            let digest = Sha256::new().chain_update(&chain).chain_update([0]).chain_update(&*key).finalize().into();
+            let (chain, key) = (read(&paths.0)?, read(&paths.1)?);
+            let digest = Sha256::new().chain_update(&*chain).chain_update([0]).chain_update(&*key).finalize().into();
             Ok(Self { chain, key, digest })
         };
-        tokio::task::spawn_blocking(read).await.expect("reading files does not panic")
+        tokio::task::spawn_blocking(read).await.unwrap_or(Err(PemFilesError::Stopped))
     }
 
     fn identity(&self, chain: &Path, key: &Path) -> Result<Identity, PemFilesError> {

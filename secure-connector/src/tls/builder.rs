@@ -5,11 +5,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use arc_swap::ArcSwap;
 use rustls::{ClientConfig, SupportedProtocolVersion, pki_types::ServerName, time_provider::TimeProvider};
 
 use super::{
-    config_error::ConfigError, connector::TlsConnector, generation::Generation, names::Sni, provider,
+    config_error::ConfigError,
+    connector::Identities,
+    connector::TlsConnector,
+    generation::Generation,
+    names::{Sni, SniName},
+    provider,
     verify::PeerVerifier,
 };
 use crate::{Clock, Dial, IdentitySource, PostQuantum, SystemClock, TcpOptions, Timeouts, TlsVersion};
@@ -48,13 +52,14 @@ impl TlsConnectorBuilder {
         }
     }
 
-    /// What is sent as server name. Default: the host name that is dialled, nothing when an address is.
+    /// What is sent as server name. Default: the host name that is dialled, nothing when an address is. A host that
+    /// cannot be sent makes [`build`](Self::build) fail: give another name or [`Sni::Off`].
     pub fn sni(mut self, sni: Sni) -> Self {
         self.sni = sni;
         self
     }
 
-    /// Who we are, when the peer asks. Default: nobody.
+    /// Who we are, when the peer asks. The connector keeps the source, and with it its renewal. Default: nobody.
     pub fn identity(mut self, source: impl IdentitySource + 'static) -> Self {
         self.identity = Some(Arc::new(source));
         self
@@ -115,16 +120,15 @@ impl TlsConnectorBuilder {
         if let Some(bad) = self.alpn.iter().find(|name| name.is_empty() || name.len() > 255) {
             return Err(ConfigError::Alpn { length: bad.len() });
         }
-        let (server_name, sni) = self.server_name();
+        let (server_name, sni) = self.server_name()?;
         let base = self.client_config(sni.is_some())?;
         Ok(TlsConnector {
             server_name,
             sni,
             minimum: self.minimum,
-            identities: self.identity.map(|source| source.subscribe()),
-            current: ArcSwap::from_pointee(Generation::new(&base, None)),
+            identities: self.identity.map(|source| Identities { current: source.subscribe(), _source: source }),
+            current: Mutex::new(Arc::new(Generation::new(&base, None))),
             base,
-            rotating: Mutex::new(()),
             dial: self.dial,
             peer: self.peer,
             timeouts: self.timeouts,
@@ -162,17 +166,16 @@ impl TlsConnectorBuilder {
 
     /// rustls wants a server name in any case: it is the session store's key and, when it is a DNS name, the SNI. "Literal
     /// IPv4 and IPv6 addresses are not permitted" there (RFC 6066 section 3), so an address stands for "none".
-    fn server_name(&self) -> (ServerName<'static>, Option<String>) {
-        let name = match &self.sni {
+    fn server_name(&self) -> Result<(ServerName<'static>, Option<String>), ConfigError> {
+        let name: Option<SniName> = match &self.sni {
             Sni::Off => None,
-            Sni::Name(name) => Some(name.to_string()),
-            Sni::FromTarget => self.dial.host_name().map(|host| host.trim_end_matches('.').to_owned()),
+            Sni::Name(name) => Some(name.clone()),
+            Sni::FromTarget => self.dial.host_name().map(str::parse).transpose()?,
         };
-        let server_name = name.as_ref().and_then(|name| ServerName::try_from(name.clone()).ok());
-        match server_name {
-            Some(dns @ ServerName::DnsName(_)) => (dns, name),
-            _ => (ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), None),
-        }
+        Ok(match name {
+            Some(name) => (name.server_name(), Some(name.to_string())),
+            None => (ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), None),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use x509_parser::{
     time::ASN1Time,
 };
 
+use super::distinguished_name::rfc4514;
 use crate::{CertificateSummary, PresentedNames};
 
 /// Why a certificate cannot be read.
@@ -32,8 +33,8 @@ pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'
 pub(crate) fn summary(der: &CertificateDer<'_>) -> Result<CertificateSummary, ReadError> {
     let certificate = parse(der)?;
     Ok(CertificateSummary {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
+        subject: rfc4514(certificate.subject()),
+        issuer: rfc4514(certificate.issuer()),
         serial: lower_hex(certificate.raw_serial()),
         sha256: lower_hex(&Sha256::digest(der)),
         not_before: system_time(&certificate.validity().not_before),
@@ -106,6 +107,16 @@ pub(crate) fn system_time(time: &ASN1Time) -> SystemTime {
         SystemTime::UNIX_EPOCH.checked_add(seconds)
     };
     at.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The subject, for people.
+pub(crate) fn subject(certificate: &X509Certificate<'_>) -> String {
+    rfc4514(certificate.subject())
+}
+
+/// The issuer, for people.
+pub(crate) fn issuer(certificate: &X509Certificate<'_>) -> String {
+    rfc4514(certificate.issuer())
 }
 
 pub(crate) fn lower_hex(bytes: &[u8]) -> String {

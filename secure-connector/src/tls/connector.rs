@@ -2,11 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -18,8 +17,8 @@ use super::{
     builder::TlsConnectorBuilder, generation::Generation, handshake::handshake, stream::TlsStream, verify::PeerVerifier,
 };
 use crate::{
-    Clock, ConnectError, CurrentIdentity, Dial, IdentityUnavailable, SecureConnector, SecureTransport, Socket, Stage,
-    TcpOptions, Timeouts, Timings, TlsVersion,
+    Clock, ConnectError, CurrentIdentity, Dial, IdentitySource, IdentityUnavailable, Rfc3339, SecureConnector,
+    SecureTransport, Socket, Stage, TcpOptions, Timeouts, Timings, TlsVersion,
 };
 
 /// A TLS client for one peer.
@@ -58,9 +57,8 @@ pub struct TlsConnector {
     pub(super) clock: Arc<dyn Clock>,
     /// What every generation shares.
     pub(super) base: ClientConfig,
-    pub(super) identities: Option<watch::Receiver<CurrentIdentity>>,
-    pub(super) current: ArcSwap<Generation>,
-    pub(super) rotating: Mutex<()>,
+    pub(super) identities: Option<Identities>,
+    pub(super) current: Mutex<Arc<Generation>>,
 }
 
 impl TlsConnector {
@@ -116,33 +114,42 @@ impl TlsConnector {
 
     /// The generation of the current identity, made when the identity is seen for the first time.
     async fn generation(&self, timings: &mut Timings) -> Result<Arc<Generation>, ConnectError> {
-        let Some(identities) = &self.identities else { return Ok(self.current.load_full()) };
+        let Some(Identities { current: identities, .. }) = &self.identities else {
+            return Ok(self.lock_current().clone());
+        };
         let current = identities.borrow().clone();
         let identity = match current {
             Err(unavailable) if unavailable.pending => {
                 let started = Instant::now();
-                let identity = self.timeouts.run(Stage::Identity, first_identity(identities.clone())).await?;
+                let first = first_identity(identities.clone());
+                let identity = match self.timeouts.run(Stage::Identity, first).await {
+                    // What the source says is more than that it took too long.
+                    Err(ConnectError::Timeout { .. }) => {
+                        identities.borrow().clone().map_err(ConnectError::NoIdentity)?
+                    }
+                    settled => settled?,
+                };
                 timings.set(Stage::Identity, started.elapsed());
                 identity
             }
             other => other.map_err(ConnectError::NoIdentity)?,
         };
         if !identity.is_current(self.clock.now()) {
-            let reason = format!("our own certificate is outside its validity period: {}", identity.certificate());
-            return Err(ConnectError::NoIdentity(IdentityUnavailable::failed(reason)));
+            // The source may be about to bring the next one.
+            let until = Rfc3339(identity.not_after());
+            let reason = format!("our own identity can be used until {until} only: {}", identity.certificate());
+            return Err(ConnectError::NoIdentity(IdentityUnavailable::pending(reason)));
         }
-        let generation = self.current.load_full();
-        if generation.is_for(&identity) {
-            return Ok(generation);
+        let mut current = self.lock_current();
+        if !current.is_for(&identity) {
+            *current = Arc::new(Generation::new(&self.base, Some(identity)));
         }
-        let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.current.load_full();
-        if generation.is_for(&identity) {
-            return Ok(generation);
-        }
-        let generation = Arc::new(Generation::new(&self.base, Some(identity)));
-        self.current.store(generation.clone());
-        Ok(generation)
+        Ok(current.clone())
+    }
+
+    /// A panic elsewhere cannot leave half a pointer.
+    fn lock_current(&self) -> MutexGuard<'_, Arc<Generation>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,9 +186,17 @@ impl fmt::Debug for TlsConnector {
             .field("dial", &self.dial)
             .field("sni", &self.sni)
             .field("peer", &self.peer)
-            .field("current", &self.current.load())
+            .field("current", &*self.lock_current())
             .finish_non_exhaustive()
     }
+}
+
+/// A source and the subscription to it. The source is kept for as long as the connector lives: dropping it ends its
+/// renewal.
+#[derive(Debug)]
+pub(super) struct Identities {
+    pub(super) _source: Arc<dyn IdentitySource>,
+    pub(super) current: watch::Receiver<CurrentIdentity>,
 }
 
 /// A failed attempt, and whether it was a resumed session that failed.

@@ -18,7 +18,7 @@ pub(crate) fn handshake_error(error: io::Error, first_bytes: &[u8], minimum: Tls
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
                 TlsFailure::Reset
             }
-            _ => TlsFailure::Other,
+            _ => TlsFailure::Transport,
         };
         return ConnectError::Tls { reason, source: error.into() };
     };

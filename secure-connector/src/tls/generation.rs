@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
@@ -29,8 +29,13 @@ pub(crate) struct Generation {
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) sessions: Arc<Sessions>,
-    asked: AtomicBool,
+    /// Whether the last full handshake sent the identity.
+    sent: AtomicU8,
 }
+
+const UNKNOWN: u8 = 0;
+const NOT_SENT: u8 = 1;
+const SENT_IT: u8 = 2;
 
 impl Generation {
     /// `base` holds what all generations share: provider, versions, verifier, ALPN.
@@ -41,20 +46,23 @@ impl Generation {
         if let Some(identity) = &identity {
             config.client_auth_cert_resolver = Arc::new(Present(identity.certified_key().clone()));
         }
-        Self { identity, config: Arc::new(config), sessions, asked: AtomicBool::new(false) }
+        Self { identity, config: Arc::new(config), sessions, sent: AtomicU8::new(UNKNOWN) }
     }
 
     pub(crate) fn is_for(&self, identity: &Arc<Identity>) -> bool {
         self.identity.as_ref().is_some_and(|own| Arc::ptr_eq(own, identity))
     }
 
-    /// The identity, if the peer knows it: it asked in this full handshake, or in the one that a resumed session goes
-    /// back to.
-    pub(crate) fn presented(&self, asked_now: bool, resumed: bool) -> Option<&Arc<Identity>> {
-        if !resumed {
-            self.asked.store(asked_now, Ordering::Relaxed);
+    /// The identity, if the peer knows it: it was sent in this full handshake, or in those that sessions go back to.
+    ///
+    /// Servers behind one name may differ in whether they ask. When one does, the sessions of the others are dropped, so
+    /// that a resumed session is known to go back to a handshake like the last full one.
+    pub(crate) fn presented(&self, sent_now: bool, resumed: bool) -> Option<&Arc<Identity>> {
+        let now = if sent_now { SENT_IT } else { NOT_SENT };
+        if !resumed && ![now, UNKNOWN].contains(&self.sent.swap(now, Ordering::Relaxed)) {
+            self.sessions.clear();
         }
-        self.identity.as_ref().filter(|_| self.asked.load(Ordering::Relaxed))
+        self.identity.as_ref().filter(|_| self.sent.load(Ordering::Relaxed) == SENT_IT)
     }
 }
 
@@ -65,20 +73,22 @@ impl fmt::Debug for Generation {
 }
 
 thread_local! {
-    /// Set when the peer asked for our certificate; taken in the same poll of the handshake, like the verifier's verdict.
-    static ASKED: Cell<bool> = const { Cell::new(false) };
+    /// Set when our certificate is sent; taken in the same poll of the handshake, like the verifier's verdict.
+    static SENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the peer asked for our certificate in the poll that has just returned.
-pub(crate) fn take_asked() -> bool {
-    ASKED.take()
+/// Whether our certificate was sent in the poll that has just returned.
+pub(crate) fn take_sent() -> bool {
+    SENT.take()
 }
 
 struct Present(Arc<CertifiedKey>);
 
 impl ResolvesClientCert for Present {
-    fn resolve(&self, _root_hint_subjects: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        ASKED.set(true);
+    /// A key that the peer cannot verify is not sent: rustls would send an empty certificate instead.
+    fn resolve(&self, _root_hint_subjects: &[&[u8]], offered: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.key.choose_scheme(offered)?;
+        SENT.set(true);
         Some(self.0.clone())
     }
 

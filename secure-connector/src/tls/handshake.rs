@@ -30,13 +30,15 @@ where
     let mut connect = tokio_rustls::TlsConnector::from(generation.config.clone())
         .connect(connector.server_name.clone(), FirstBytes::new(io))
         .into_fallible();
-    let (mut verdict, mut asked) = (None, false);
+    let (mut verdict, mut sent) = (None, false);
     let shaken = poll_fn(|cx| {
+        // A transport that panicked in a handshake on this thread may have left something behind.
+        drop((verify::take_verdict(), generation::take_sent()));
         let polled = Pin::new(&mut connect).poll(cx);
         if let Some(judged) = verify::take_verdict() {
             verdict = Some(judged);
         }
-        asked |= generation::take_asked();
+        sent |= generation::take_sent();
         polled
     })
     .await;
@@ -51,15 +53,15 @@ where
     let chain = tls.peer_certificates().unwrap_or_default();
     let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
     let verified = match verdict {
-        Some(verdict) => verdict?,
+        Some(verdict) if !resumed => verdict?,
         // rustls does not call the verifier on resumption: expiry, anchors and pins are judged here.
-        None => connector.peer.judge(chain, connector.clock.now()).map_err(|error| {
+        _ => connector.peer.judge(chain, connector.clock.now()).map_err(|error| {
             generation.sessions.clear();
             Refused { error, resumed }
         })?,
     };
     timings.set(Stage::Tls, started.elapsed());
-    let report = report(connector, generation, tls, verified, (asked, resumed), timings);
+    let report = report(connector, generation, tls, verified, (sent, resumed), timings);
     Ok(TlsStream::new(stream, report))
 }
 
@@ -68,13 +70,14 @@ fn report(
     generation: &Generation,
     tls: &ClientConnection,
     verified: VerifiedPeer,
-    (asked, resumed): (bool, bool),
+    (sent, resumed): (bool, bool),
     timings: Timings,
 ) -> SecurityReport {
     let mut report = SecurityReport::new(verified.verified().clone());
     let session = session(connector, generation, tls, resumed);
+    report.revocation = verified.revocation().clone();
     report.warnings.extend_from_slice(verified.warnings());
-    if let Some(identity) = generation.presented(asked, resumed) {
+    if let Some(identity) = generation.presented(sent, resumed) {
         report.identity = Some(identity.certificate().clone());
         report.authenticated_as = identity.authenticates_as().cloned();
         if identity.has_sensitive_certificate() && session.version == TlsVersion::Tls12 {

@@ -191,6 +191,12 @@ impl From<SniName> for Sni {
     }
 }
 
+impl SniName {
+    pub(super) fn server_name(&self) -> ServerName<'static> {
+        ServerName::DnsName(self.0.clone())
+    }
+}
+
 impl fmt::Display for SniName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_ref())

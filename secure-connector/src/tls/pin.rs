@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::CertificateDer;
 
-use crate::{BoxError, tls::certificate};
+use crate::{
+    BoxError,
+    tls::{certificate, pem},
+};
 
 /// SHA-256 of a certificate's SubjectPublicKeyInfo: the peer is whoever holds the private key.
 ///
@@ -40,7 +43,7 @@ impl SpkiPin {
     pub fn of_certificate(certificate: &[u8]) -> Result<Self, PinError> {
         let der = match certificate::is_der(certificate) {
             true => CertificateDer::from(certificate),
-            false => CertificateDer::from_pem_slice(certificate).map_err(|e| PinError::Certificate(e.into()))?,
+            false => pem::first(certificate).map_err(|e| PinError::Certificate(e.into()))?,
         };
         let parsed = certificate::parse(&der).map_err(|e| PinError::Certificate(e.to_string().into()))?;
         Ok(Self(certificate::spki_sha256(&parsed)))

@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use x509_parser::time::ASN1Time;
 
-use crate::{BoxError, tls::certificate};
+use crate::{
+    BoxError,
+    tls::{certificate, pem},
+};
 
 /// Trust anchors. There is at least one.
 ///
@@ -200,7 +203,7 @@ impl Roots {
                 _ if at < facts.not_before => ("not valid before", facts.not_before),
                 _ => return None,
             };
-            let limit = humantime::format_rfc3339_seconds(certificate::from_unix(limit));
+            let limit = crate::Rfc3339(certificate::from_unix(limit));
             Some(format!("{}: {word} {limit}", facts.subject))
         });
         self.dropped().chain(not_current).collect()
@@ -209,7 +212,7 @@ impl Roots {
     fn read_pem(pem: &[u8], origin: &str) -> Result<Self, RootsError> {
         let mut roots = Self::nothing();
         let mut found = false;
-        for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        for (index, der) in pem::blocks::<CertificateDer<'_>>(pem).enumerate() {
             let added = der.map_err(BoxError::from).and_then(|der| roots.add(&der));
             added.map_err(|source| RootsError::Certificate { origin: origin.to_owned(), index, source })?;
             found = true;
@@ -242,7 +245,7 @@ impl Roots {
     fn add(&mut self, der: &CertificateDer<'_>) -> Result<(), BoxError> {
         let anchor = webpki::anchor_from_trusted_cert(der)?.to_owned();
         let parsed = certificate::parse(der).map_err(|e| e.to_string())?;
-        let subject = parsed.subject().to_string();
+        let subject = certificate::subject(&parsed);
         if let Some(key) = certificate::weak_key(&parsed) {
             self.dropped.push(Dropped::Weak { subject, key });
             return Ok(());

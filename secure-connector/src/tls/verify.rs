@@ -12,10 +12,11 @@ use rustls::{
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, UnixTime},
 };
+use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
-use self::crls::Crls;
+use self::crls::{Crl, Crls};
 use super::{
     certificate,
     config_error::ConfigError,
@@ -24,7 +25,7 @@ use super::{
     provider::{self, PostQuantum},
     roots::{AnchorFacts, Roots},
 };
-use crate::{ConnectError, PresentedNames, Untrusted, Verified, Warning};
+use crate::{ConnectError, PresentedNames, Revocation, Untrusted, Verified, Warning};
 
 pub(crate) use self::handshake::take_verdict;
 
@@ -85,6 +86,7 @@ enum Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedPeer {
     verified: Verified,
+    revocation: Revocation,
     warnings: Vec<Warning>,
 }
 
@@ -175,9 +177,11 @@ impl PeerVerifier {
         match &self.0.proof {
             Proof::Chain(chain) => chain.judge(leaf, intermediates, at, &self.0.algorithms),
             Proof::Key(pins) => judge_key(pins, leaf, at, &self.0.algorithms),
-            Proof::Nothing => {
-                Ok(VerifiedPeer { verified: Verified::Nothing, warnings: vec![Warning::VerificationDisabled] })
-            }
+            Proof::Nothing => Ok(VerifiedPeer {
+                verified: Verified::Nothing,
+                revocation: Revocation::NotChecked,
+                warnings: vec![Warning::VerificationDisabled],
+            }),
         }
     }
 
@@ -204,6 +208,11 @@ impl VerifiedPeer {
     /// What was proven.
     pub fn verified(&self) -> &Verified {
         &self.verified
+    }
+
+    /// What is known about revocation of its certificate.
+    pub fn revocation(&self) -> &Revocation {
+        &self.revocation
     }
 
     /// What an operator should know about it.
@@ -239,9 +248,12 @@ impl Chain {
         let leaf = leaf::read(leaf, algorithms)?;
         let verified = self.name(&end_entity, &leaf)?;
         if !self.pins.is_empty() {
-            pin(&self.pins, &leaf)?;
+            pin(&self.pins, &end_entity)?;
         }
-        Ok(VerifiedPeer { verified, warnings: self.warnings(&path, at) })
+        // The policy demands a list of its issuer, and it is not on it.
+        let list = self.crls.as_ref().and_then(|crls| crls.of_issuer(end_entity.issuer()).next());
+        let revocation = list.map_or(Revocation::NotChecked, Crl::good);
+        Ok(VerifiedPeer { verified, revocation, warnings: self.warnings(&path, at) })
     }
 
     fn judge_anchor(&self, path: &VerifiedPath<'_>, at: UnixTime) -> Result<(), Error> {
@@ -297,17 +309,22 @@ fn judge_key(
     at: UnixTime,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<VerifiedPeer, ConnectError> {
+    let end_entity = EndEntityCert::try_from(leaf).map_err(|error| ConnectError::Untrusted {
+        reason: Untrusted::Invalid { what: "it cannot be read".into() },
+        source: Some(error.into()),
+    })?;
     let leaf = leaf::read_key_only(leaf, algorithms)?;
-    let verified = Verified::PublicKey(pin(pins, &leaf)?.to_string());
+    let verified = Verified::PublicKey(pin(pins, &end_entity)?.to_string());
     let not_before = certificate::system_time(&leaf.validity().not_before);
     let not_after = certificate::system_time(&leaf.validity().not_after);
     let current = (not_before..=not_after).contains(&certificate::from_unix(at));
     let warning = (!current).then_some(Warning::PinnedCertificateNotCurrent { not_before, not_after });
-    Ok(VerifiedPeer { verified, warnings: warning.into_iter().collect() })
+    Ok(VerifiedPeer { verified, revocation: Revocation::NotChecked, warnings: warning.into_iter().collect() })
 }
 
-fn pin(pins: &[SpkiPin], leaf: &X509Certificate<'_>) -> Result<SpkiPin, ConnectError> {
-    let presented = SpkiPin::new(certificate::spki_sha256(leaf));
+/// The key is read by webpki, which also checks the handshake's signature with it.
+fn pin(pins: &[SpkiPin], leaf: &EndEntityCert<'_>) -> Result<SpkiPin, ConnectError> {
+    let presented = SpkiPin::new(Sha256::digest(leaf.subject_public_key_info()).into());
     if pins.contains(&presented) {
         return Ok(presented);
     }

@@ -3,6 +3,7 @@
 
 mod connect;
 mod diagnoses;
+mod hardening;
 mod identity;
 mod sessions;
 mod support;

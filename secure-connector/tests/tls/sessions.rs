@@ -173,7 +173,8 @@ async fn an_expired_anchor_ends_resumption_too() {
     assert!(resumed(&connector.connect().await.unwrap()));
     clock.advance(2 * HOUR);
     let error = connector.connect().await.unwrap_err();
-    assert!(matches!(error, ConnectError::Untrusted { .. }), "{error:?}");
+    let expected = matches!(error, ConnectError::Untrusted { reason: Untrusted::AnchorExpired { .. }, .. });
+    assert!(expected, "{error:?}");
 }
 
 #[tokio::test]

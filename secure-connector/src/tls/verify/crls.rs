@@ -1,6 +1,8 @@
 //! Certificate revocation lists that the caller supplies.
 
-use rustls::pki_types::{CertificateRevocationListDer, pem::PemObject};
+use std::time::SystemTime;
+
+use rustls::pki_types::CertificateRevocationListDer;
 use webpki::{
     CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
     RevocationOptionsBuilder, UnknownStatusPolicy,
@@ -10,7 +12,10 @@ use x509_parser::{
     prelude::{CertificateRevocationList, FromDer},
 };
 
-use crate::{BoxError, ConfigError, tls::certificate};
+use crate::{
+    BoxError, ConfigError, Revocation,
+    tls::{certificate, distinguished_name::rfc4514, pem},
+};
 
 #[derive(Debug)]
 pub(super) struct Crls(Vec<Crl>);
@@ -20,6 +25,8 @@ pub(super) struct Crl {
     pub(super) list: CertRevocationList<'static>,
     /// RFC 4514 string form.
     pub(super) issuer: String,
+    this_update: SystemTime,
+    next_update: Option<SystemTime>,
 }
 
 impl Crls {
@@ -29,7 +36,7 @@ impl Crls {
             let read = if certificate::is_der(&bytes) {
                 Crl::read(&bytes).map(|crl| vec![crl])
             } else {
-                CertificateRevocationListDer::pem_slice_iter(&bytes).map(|der| Crl::read(&der?)).collect()
+                pem::blocks::<CertificateRevocationListDer<'_>>(&bytes).map(|der| Crl::read(&der?)).collect()
             };
             crls.extend(read.map_err(|source| ConfigError::Crl { index, source })?);
         }
@@ -48,6 +55,15 @@ impl Crls {
 }
 
 impl Crl {
+    /// What it says of a certificate that it does not list.
+    pub(super) fn good(&self) -> Revocation {
+        Revocation::Good {
+            via: format!("the revocation list of {}", self.issuer),
+            this_update: self.this_update,
+            next_update: self.next_update,
+        }
+    }
+
     fn read(der: &[u8]) -> Result<Self, BoxError> {
         let list = OwnedCertRevocationList::from_der(der)?.into();
         let (_, parsed) = CertificateRevocationList::from_der(der).map_err(|e| e.to_string())?;
@@ -56,7 +72,12 @@ impl Crl {
         match parsed.extensions().iter().find(|extension| extension.oid == OID_X509_EXT_CRL_NUMBER) {
             None => Err("it has no CRL number (RFC 5280 section 5.2.3)".into()),
             Some(number) if number.critical => Err("its CRL number is critical (RFC 5280 section 5.2.3)".into()),
-            Some(_) => Ok(Self { list, issuer: parsed.issuer().to_string() }),
+            Some(_) => Ok(Self {
+                list,
+                issuer: rfc4514(parsed.issuer()),
+                this_update: certificate::system_time(&parsed.last_update()),
+                next_update: parsed.next_update().map(|at| certificate::system_time(&at)),
+            }),
         }
     }
 }

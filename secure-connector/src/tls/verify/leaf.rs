@@ -32,7 +32,7 @@ pub(super) fn read_key_only<'a>(
 /// with an alert that does not say why.
 fn usable_key(leaf: &X509Certificate<'_>, algorithms: &WebPkiSupportedAlgorithms) -> Result<(), ConnectError> {
     if let Some(key) = certificate::weak_key(leaf) {
-        return refuse(Untrusted::WeakKey { key, subject: leaf.subject().to_string() });
+        return refuse(Untrusted::WeakKey { key, subject: certificate::subject(leaf) });
     }
     let identifier = certificate::key_algorithm(leaf);
     if algorithms.all.iter().any(|algorithm| identifier == Some(algorithm.public_key_alg_id().as_ref())) {

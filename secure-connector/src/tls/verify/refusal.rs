@@ -56,7 +56,7 @@ impl Chain {
             },
             Error::UnknownRevocationStatus => return unknown("no list of its issuer was given".into()),
             Error::CrlExpired { next_update, .. } => {
-                let next_update = humantime::format_rfc3339_seconds(from_unix(*next_update));
+                let next_update = crate::Rfc3339(from_unix(*next_update));
                 return unknown(format!("the list of its issuer was to be renewed by {next_update}"));
             }
             Error::IssuerNotCrlSigner => {
@@ -71,7 +71,7 @@ impl Chain {
     }
 
     fn unknown_ca(&self, presented: &[X509Certificate<'_>]) -> Untrusted {
-        let issuer = presented.last().map(|last| last.issuer().to_string()).unwrap_or_default();
+        let issuer = presented.last().map(|last| certificate::issuer(last)).unwrap_or_default();
         match self.roots.weak_key_of(&issuer) {
             Some(key) => Untrusted::WeakKey { key: key.to_owned(), subject: issuer },
             None => Untrusted::UnknownCa { issuer, anchors: self.roots.anchors().len() },
@@ -103,22 +103,22 @@ fn presented_with(
 ) -> Option<String> {
     let date = from_unix(date);
     let mut counted = presented.iter().enumerate().filter(|(i, c)| *i == 0 || c.subject() != c.issuer());
-    counted.find(|(_, c)| certificate::system_time(&of(c)) == date).map(|(_, c)| c.subject().to_string())
+    counted.find(|(_, c)| certificate::system_time(&of(c)) == date).map(|(_, c)| certificate::subject(c))
 }
 
 fn first_subject(presented: &[X509Certificate<'_>]) -> String {
-    presented.first().map(|leaf| leaf.subject().to_string()).unwrap_or_default()
+    presented.first().map(|leaf| certificate::subject(leaf)).unwrap_or_default()
 }
 
 fn weak(presented: &[X509Certificate<'_>]) -> Option<Untrusted> {
     presented.iter().find_map(|certificate| {
         let key = certificate::weak_key(certificate)?;
-        Some(Untrusted::WeakKey { key, subject: certificate.subject().to_string() })
+        Some(Untrusted::WeakKey { key, subject: certificate::subject(certificate) })
     })
 }
 
 fn unknown(why: String) -> ConnectError {
-    ConnectError::RevocationUnknown { why }
+    ConnectError::RevocationUnknown { why, retryable: false }
 }
 
 fn invalid(error: &Error) -> Untrusted {
