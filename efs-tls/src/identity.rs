@@ -77,8 +77,10 @@ pub struct EfsIdentityBuilder {
 /// whichever is shorter, and up to a tenth earlier for `random` in `0.0..=1.0`, so that a fleet that started together does
 /// not renew together. Never less than a second.
 pub fn renewal_delay(interval: Duration, credentials_left: Option<Duration>, random: f64) -> Duration {
-    let latest = credentials_left.map_or(interval, |left| interval.min(left.mul_f64(0.7)));
-    latest.mul_f64(1.0 - 0.1 * random.clamp(0.0, 1.0)).max(Duration::from_secs(1))
+    let part = |whole: Duration, share: f64| Duration::try_from_secs_f64(whole.as_secs_f64() * share).unwrap_or(whole);
+    let random = if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) };
+    let latest = credentials_left.map_or(interval, |left| interval.min(part(left, 0.7)));
+    part(latest, 1.0 - 0.1 * random).max(Duration::from_secs(1))
 }
 
 impl EfsIdentity {
@@ -121,7 +123,7 @@ impl EfsIdentity {
 
 impl EfsIdentityBuilder {
     /// The longest time between two certificates, at most 2 h of their 3 h. Default: 60 min.
-    pub fn interval(mut self, interval: Duration) -> Self {
+    pub fn renew_every(mut self, interval: Duration) -> Self {
         self.interval = interval.min(Duration::from_secs(2 * 3600));
         self
     }
@@ -194,8 +196,23 @@ async fn renew(
             }
         };
         tokio::select! {
-            () = time::sleep(wait) => {}
+            () = wall_clock_sleep(&*builder.clock, wait) => {}
             () = renew_now.notified() => {}
+        }
+    }
+}
+
+/// The wall clock may jump: a suspended machine, a restored snapshot, the first answer of a time server. Certificates go by
+/// it, so the wait does too.
+async fn wall_clock_sleep(clock: &dyn Clock, wait: Duration) {
+    const SLICE: Duration = Duration::from_secs(30);
+    let started = clock.now();
+    loop {
+        // A clock that was set back counts as no time passed; the certificate is the younger for it.
+        let passed = clock.now().duration_since(started).unwrap_or_default();
+        match wait.checked_sub(passed) {
+            None | Some(Duration::ZERO) => return,
+            Some(left) => time::sleep(left.min(SLICE)).await,
         }
     }
 }
@@ -221,6 +238,9 @@ fn make(
 ) -> Result<(Identity, ClientCertificate), RenewalError> {
     let certificate = request.issue(key, credentials, now)?;
     let mut identity = Identity::from_der(vec![certificate.der().to_vec()], &key.pkcs8)?;
+    if let Some(end) = certificate.credentials_expire_at() {
+        identity = identity.ending_at(end);
+    }
     if credentials.is_some_and(|credentials| credentials.session_token().is_some()) {
         identity = identity.with_sensitive_certificate();
     }
@@ -284,8 +304,5 @@ impl RenewalError {
 
 #[cfg(feature = "serde")]
 fn rfc3339<S: serde::Serializer>(time: &Option<SystemTime>, s: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => s.collect_str(&humantime::format_rfc3339_seconds(*time)),
-        None => s.serialize_none(),
-    }
+    serde::Serialize::serialize(&time.map(secure_connector::Rfc3339), s)
 }

@@ -68,13 +68,13 @@ impl fmt::Display for NfsMountOptions {
 
 /// Each default, and the names of the options that replace it.
 const DEFAULTS: [(&str, &[&str]); 7] = [
-    ("nfsvers=4.1", &["nfsvers", "vers"]),
+    ("nfsvers=4.1", &["nfsvers", "vers", "minorversion", "v4", "v4.0", "v4.1", "v4.2"]),
     ("rsize=1048576", &["rsize"]),
     ("wsize=1048576", &["wsize"]),
     ("hard", &["hard", "soft"]),
     ("timeo=600", &["timeo"]),
     ("retrans=2", &["retrans"]),
-    ("noresvport", &["noresvport"]),
+    ("noresvport", &["noresvport", "resvport"]),
 ];
 
 /// One option for `mount.nfs4`: `name` or `name=value`.

@@ -21,21 +21,27 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The wall clock that goes with tokio's paused one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct VirtualClock {
     start: Instant,
-    epoch: SystemTime,
+    epoch: Arc<Mutex<SystemTime>>,
 }
 
 impl VirtualClock {
     fn new() -> Self {
-        Self { start: Instant::now(), epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) }
+        let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        Self { start: Instant::now(), epoch: Arc::new(Mutex::new(epoch)) }
+    }
+
+    /// The wall clock is set ahead; nobody's timers notice.
+    fn jump(&self, by: Duration) {
+        *self.epoch.lock().unwrap() += by;
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> SystemTime {
-        self.epoch + self.start.elapsed()
+        *self.epoch.lock().unwrap() + self.start.elapsed()
     }
 }
 
@@ -84,8 +90,8 @@ fn request() -> CertificateRequest {
     CertificateRequest::new("fs-0123456789abcdef0".parse().unwrap(), "us-east-1".parse().unwrap(), name)
 }
 
-fn iam(clock: VirtualClock, script: impl Fn(u32) -> Answer + Send + Sync + 'static) -> EfsIdentityBuilder {
-    EfsIdentity::iam(request(), key(), Scripted(Box::new(script), AtomicU32::new(0))).clock(clock)
+fn iam(clock: &VirtualClock, script: impl Fn(u32) -> Answer + Send + Sync + 'static) -> EfsIdentityBuilder {
+    EfsIdentity::iam(request(), key(), Scripted(Box::new(script), AtomicU32::new(0))).clock(clock.clone())
 }
 
 async fn next(identity: &mut watch::Receiver<CurrentIdentity>) -> CurrentIdentity {
@@ -117,7 +123,11 @@ fn a_certificate_is_due_after_an_hour_or_when_70_percent_of_the_credentials_life
 #[tokio::test(start_paused = true)]
 async fn renewal_comes_before_the_credentials_expire_and_the_serial_counts_up() {
     let clock = VirtualClock::new();
-    let identity = iam(clock, move |_| Answer::Credentials(Some(clock.now() + 10 * MINUTE))).start();
+    let identity = iam(&clock, {
+        let clock = clock.clone();
+        move |_| Answer::Credentials(Some(clock.now() + 10 * MINUTE))
+    })
+    .start();
     let mut current = identity.subscribe();
     let mut issued_at = Vec::new();
     for round in 0..4 {
@@ -142,9 +152,12 @@ async fn long_lived_credentials_and_anonymous_clients_renew_every_hour_or_as_tol
     let hourly = Duration::from_secs(54 * 60 - 1)..=HOUR + Duration::from_secs(1);
     let each_second = Duration::from_millis(999)..=Duration::from_millis(1100);
     for (builder, expected) in [
-        (iam(clock, |_| Answer::Credentials(None)), &hourly),
-        (EfsIdentity::anonymous(request(), key()).clock(clock), &hourly),
-        (EfsIdentity::anonymous(request(), key()).clock(clock).interval(Duration::from_secs(1)), &each_second),
+        (iam(&clock, |_| Answer::Credentials(None)), &hourly),
+        (EfsIdentity::anonymous(request(), key()).clock(clock.clone()), &hourly),
+        (
+            EfsIdentity::anonymous(request(), key()).clock(clock.clone()).renew_every(Duration::from_secs(1)),
+            &each_second,
+        ),
     ] {
         let identity = builder.start();
         let mut current = identity.subscribe();
@@ -159,7 +172,7 @@ async fn long_lived_credentials_and_anonymous_clients_renew_every_hour_or_as_tol
 async fn a_failure_keeps_the_last_certificate_and_is_seen_and_recovery_is_noticed() {
     let clock = VirtualClock::new();
     let script = |call| if (1..=3).contains(&call) { Answer::NotLoaded } else { Answer::Credentials(None) };
-    let identity = iam(clock, script).start();
+    let identity = iam(&clock, script).start();
     let mut current = identity.subscribe();
     let mut status = identity.status();
     next(&mut current).await.unwrap();
@@ -175,7 +188,7 @@ async fn a_failure_keeps_the_last_certificate_and_is_seen_and_recovery_is_notice
 async fn a_certificate_that_runs_out_during_an_outage_gives_way_to_the_cause() {
     let clock = VirtualClock::new();
     let script = |call| if call == 0 { Answer::Credentials(None) } else { Answer::TimedOut };
-    let identity = iam(clock, script).start();
+    let identity = iam(&clock, script).start();
     let mut current = identity.subscribe();
     let not_after = next(&mut current).await.unwrap().certificate().not_after;
     let unavailable = next(&mut current).await.unwrap_err();
@@ -188,7 +201,7 @@ async fn without_a_first_certificate_the_cause_decides_whether_to_wait() {
     let clock = VirtualClock::new();
     for (answer, pending) in [(Answer::NotLoaded, false), (Answer::TimedOut, true), (Answer::Never, true)] {
         let answer = Mutex::new(Some(answer));
-        let identity = iam(clock, move |_| answer.lock().unwrap().take().unwrap_or(Answer::Never)).start();
+        let identity = iam(&clock, move |_| answer.lock().unwrap().take().unwrap_or(Answer::Never)).start();
         let started = Instant::now();
         let unavailable = next(&mut identity.subscribe()).await.unwrap_err();
         assert_eq!(unavailable.pending, pending, "{unavailable:?}");
@@ -199,7 +212,11 @@ async fn without_a_first_certificate_the_cause_decides_whether_to_wait() {
 #[tokio::test(start_paused = true)]
 async fn credentials_that_have_expired_already_are_not_signed_with() {
     let clock = VirtualClock::new();
-    let identity = iam(clock, move |_| Answer::Credentials(Some(clock.now() - MINUTE))).start();
+    let identity = iam(&clock, {
+        let clock = clock.clone();
+        move |_| Answer::Credentials(Some(clock.now() - MINUTE))
+    })
+    .start();
     let unavailable = next(&mut identity.subscribe()).await.unwrap_err();
     assert!(unavailable.reason.contains("expired"), "{unavailable:?}");
 }
@@ -207,7 +224,7 @@ async fn credentials_that_have_expired_already_are_not_signed_with() {
 #[tokio::test(start_paused = true)]
 async fn renewal_on_demand_is_at_once_and_ends_with_the_handle() {
     let clock = VirtualClock::new();
-    let identity = iam(clock, |_| Answer::Credentials(None)).start();
+    let identity = iam(&clock, |_| Answer::Credentials(None)).start();
     let mut current = identity.subscribe();
     next(&mut current).await.unwrap();
     let asked = Instant::now();
@@ -217,4 +234,42 @@ async fn renewal_on_demand_is_at_once_and_ends_with_the_handle() {
     drop(identity);
     assert!(current.changed().await.is_err());
     assert_eq!(principal(&current.borrow()), "ASIA0000000000000001", "the last one stays with those who have it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_ahead_brings_renewal_forward() {
+    let clock = VirtualClock::new();
+    let identity = iam(&clock, |_| Answer::Credentials(None)).start();
+    let mut current = identity.subscribe();
+    next(&mut current).await.unwrap();
+    clock.jump(4 * HOUR);
+    let jumped = Instant::now();
+    let renewed = next(&mut current).await.unwrap();
+    assert!(jumped.elapsed() <= Duration::from_secs(31), "{:?}", jumped.elapsed());
+    assert!(renewed.is_current(clock.now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_given_up_when_the_credentials_that_signed_it_expire() {
+    let clock = VirtualClock::new();
+    let script = {
+        let clock = clock.clone();
+        move |call| match call {
+            0 => Answer::Credentials(Some(clock.now() + 10 * MINUTE)),
+            _ => Answer::TimedOut,
+        }
+    };
+    let identity = iam(&clock, script).start();
+    let mut current = identity.subscribe();
+    let first = next(&mut current).await.unwrap();
+    assert!(first.certificate().not_after > first.not_after());
+    let unavailable = next(&mut current).await.unwrap_err();
+    assert!(clock.now() > first.not_after() && clock.now() < first.not_after() + 2 * MINUTE);
+    assert!(unavailable.reason.contains("timed out"), "{unavailable:?}");
+}
+
+#[test]
+fn extreme_intervals_do_not_overflow() {
+    assert_eq!(renewal_delay(Duration::MAX, None, 0.0), Duration::MAX);
+    assert_eq!(renewal_delay(HOUR, Some(Duration::MAX), f64::NAN), HOUR);
 }
