@@ -11,3 +11,11 @@ mod efs_tls {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/secure-connector.md")]
 mod secure_connector {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../secure-connector/README.md")]
+mod secure_connector_readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../efs-tls/README.md")]
+mod efs_tls_readme {}
