@@ -79,6 +79,14 @@ mod service;
 pub use service::Service;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod stunnel;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use stunnel::{
+    StunnelConfig, StunnelError, StunnelForeground, StunnelImport, StunnelService, StunnelTarget, StunnelWarning,
+    StunnelWeakness,
+};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tunnel;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use tunnel::{EfsTunnel, EfsTunnelBuilder, EfsTunnelError, EfsTunnelStatus};

@@ -7,6 +7,8 @@
 mod certificates;
 #[path = "conformance/report.rs"]
 mod report;
+#[path = "conformance/tunnels.rs"]
+mod tunnels;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use self::certificates::{issued, renewed, stock_sigv4};
 use self::report::Report;
+use self::tunnels::tunnel_configuration;
 
 /// Cases that are known to fail, with the reason. One that starts to pass fails the run, so that the list stays true.
 const KNOWN: &[(&str, &str)] = &[];
@@ -52,6 +55,11 @@ fn run(folder: &Path, known: &[(&str, &str)]) -> Report {
         } else if name == "nfs-options" {
             for (index, row) in read::<Vec<NfsRow>>(file).iter().enumerate() {
                 report.add("NFS options", &format!("{name}/{index}"), || nfs_options(row));
+            }
+        } else if name == "tunnel-configs" {
+            for row in read::<Vec<Value>>(file) {
+                let case = format!("{name}/{}", row["name"].as_str().unwrap());
+                report.add("tunnels", &case, || tunnel_configuration(&row));
             }
         } else if name.starts_with("negative-") {
             negatives.push((name, file));
