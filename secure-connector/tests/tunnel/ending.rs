@@ -1,6 +1,9 @@
 //! Ends that are not the end of stream: each side must learn of the other's.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use secure_connector::{CloseReason, IdleTimeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -114,7 +117,9 @@ async fn a_drain_lets_connections_finish_and_cuts_those_that_do_not() {
     let mut stuck = dial(&tunnel).await;
     let stuck_far = within(far_ends.recv()).await.unwrap();
 
-    let drain = tunnel.drain(Duration::from_millis(300));
+    const LIMIT: Duration = Duration::from_millis(200);
+    let started = Instant::now();
+    let drain = tunnel.drain(LIMIT);
     let meanwhile = async {
         until(|| !tunnel.status().accepting).await;
         // The listener goes right after that.
@@ -128,6 +133,7 @@ async fn a_drain_lets_connections_finish_and_cuts_those_that_do_not() {
     };
     let (cut, ()) = within(async { tokio::join!(drain, meanwhile) }).await;
     assert_eq!(cut, 1);
+    assert!(started.elapsed() >= LIMIT);
     assert_reset_after(b"", read_all(&mut stuck).await);
     assert_eq!(stuck_far.near().await, Near::Dropped);
     assert_eq!(next_close(&mut events).await.0, CloseReason::Finished);
