@@ -9,6 +9,7 @@ mod distinguished_name;
 mod first_bytes;
 mod generation;
 mod handshake;
+mod judged;
 mod names;
 pub(crate) mod pem;
 mod pin;

@@ -15,7 +15,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::sessions::Sessions;
+use super::{judged::LastJudged, sessions::Sessions};
 use crate::Identity;
 
 /// A `ClientConfig` with all that hangs on the identity. Rotation replaces it as a whole, by one pointer.
@@ -29,6 +29,7 @@ pub(crate) struct Generation {
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) judged: LastJudged,
     /// Whether the last full handshake sent the identity.
     sent: AtomicU8,
 }
@@ -46,7 +47,13 @@ impl Generation {
         if let Some(identity) = &identity {
             config.client_auth_cert_resolver = Arc::new(Present(identity.certified_key().clone()));
         }
-        Self { identity, config: Arc::new(config), sessions, sent: AtomicU8::new(UNKNOWN) }
+        Self {
+            identity,
+            config: Arc::new(config),
+            sessions,
+            judged: LastJudged::default(),
+            sent: AtomicU8::new(UNKNOWN),
+        }
     }
 
     pub(crate) fn is_for(&self, identity: &Arc<Identity>) -> bool {

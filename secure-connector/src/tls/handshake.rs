@@ -6,14 +6,14 @@ use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    certificate,
     connector::{Refused, TlsConnector},
     diagnose,
     first_bytes::FirstBytes,
     generation::{self, Generation},
+    judged::Judged,
     provider::is_post_quantum,
     stream::TlsStream,
-    verify::{self, VerifiedPeer},
+    verify,
 };
 use crate::{SecurityReport, Stage, Timings, TlsSession, TlsVersion, Warning};
 
@@ -52,16 +52,17 @@ where
     let tls = stream.get_ref().1;
     let chain = tls.peer_certificates().unwrap_or_default();
     let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
-    let verified = match verdict {
-        Some(verdict) if !resumed => verdict?,
+    let now = connector.clock.now();
+    let judged = match verdict {
+        Some(verdict) if !resumed => generation.judged.keep(chain, verdict?, now),
         // rustls does not call the verifier on resumption: expiry, anchors and pins are judged here.
-        _ => connector.peer.judge(chain, connector.clock.now()).map_err(|error| {
+        _ => generation.judged.judge(&connector.peer, chain, now).map_err(|error| {
             generation.sessions.clear();
             Refused { error, resumed }
         })?,
     };
     timings.set(Stage::Tls, started.elapsed());
-    let report = report(connector, generation, tls, verified, (sent, resumed), timings);
+    let report = report(connector, generation, tls, &judged, (sent, resumed), timings);
     Ok(TlsStream::new(stream, report))
 }
 
@@ -69,14 +70,14 @@ fn report(
     connector: &TlsConnector,
     generation: &Generation,
     tls: &ClientConnection,
-    verified: VerifiedPeer,
+    judged: &Judged,
     (sent, resumed): (bool, bool),
     timings: Timings,
 ) -> SecurityReport {
-    let mut report = SecurityReport::new(verified.verified().clone());
-    let session = session(connector, generation, tls, resumed);
-    report.revocation = verified.revocation().clone();
-    report.warnings.extend_from_slice(verified.warnings());
+    let mut report = SecurityReport::new(judged.peer.verified().clone());
+    let session = session(connector, generation, tls, judged, resumed);
+    report.revocation = judged.peer.revocation().clone();
+    report.warnings.extend_from_slice(judged.peer.warnings());
     if let Some(identity) = generation.presented(sent, resumed) {
         report.identity = Some(identity.certificate().clone());
         report.authenticated_as = identity.authenticates_as().cloned();
@@ -89,14 +90,19 @@ fn report(
     report
 }
 
-fn session(connector: &TlsConnector, generation: &Generation, tls: &ClientConnection, resumed: bool) -> TlsSession {
+fn session(
+    connector: &TlsConnector,
+    generation: &Generation,
+    tls: &ClientConnection,
+    judged: &Judged,
+    resumed: bool,
+) -> TlsSession {
     let group = tls.negotiated_key_exchange_group().map(|group| group.name());
     let version = match tls.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
     };
     let suite = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
-    let chain = tls.peer_certificates().unwrap_or_default();
     TlsSession {
         version,
         cipher_suite: suite.unwrap_or_default(),
@@ -106,7 +112,6 @@ fn session(connector: &TlsConnector, generation: &Generation, tls: &ClientConnec
         resumed,
         alpn: tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
         sni: connector.sni.clone(),
-        // A certificate that the verified path does not need may be unreadable.
-        peer_chain: chain.iter().filter_map(|der| certificate::summary(der).ok()).collect(),
+        peer_chain: judged.summaries.clone(),
     }
 }

@@ -88,6 +88,7 @@ pub struct VerifiedPeer {
     verified: Verified,
     revocation: Revocation,
     warnings: Vec<Warning>,
+    holds_until: UnixTime,
 }
 
 impl PeerVerifier {
@@ -181,6 +182,7 @@ impl PeerVerifier {
                 verified: Verified::Nothing,
                 revocation: Revocation::NotChecked,
                 warnings: vec![Warning::VerificationDisabled],
+                holds_until: at,
             }),
         }
     }
@@ -213,6 +215,11 @@ impl VerifiedPeer {
     /// What is known about revocation of its certificate.
     pub fn revocation(&self) -> &Revocation {
         &self.revocation
+    }
+
+    /// Until when the anchor and what else is outside the chain leave the verdict as it is.
+    pub(crate) fn holds_until(&self) -> SystemTime {
+        certificate::from_unix(self.holds_until)
     }
 
     /// What an operator should know about it.
@@ -253,7 +260,9 @@ impl Chain {
         // The policy demands a list of its issuer, and it is not on it.
         let list = self.crls.as_ref().and_then(|crls| crls.of_issuer(end_entity.issuer()).next());
         let revocation = list.map_or(Revocation::NotChecked, Crl::good);
-        Ok(VerifiedPeer { verified, revocation, warnings: self.warnings(&path, at) })
+        // Lists go out of date one by one.
+        let holds_until = if self.crls.is_some() { at } else { self.anchor(&path).not_after };
+        Ok(VerifiedPeer { verified, revocation, warnings: self.warnings(&path, at), holds_until })
     }
 
     fn judge_anchor(&self, path: &VerifiedPath<'_>, at: UnixTime) -> Result<(), Error> {
@@ -319,7 +328,12 @@ fn judge_key(
     let not_after = certificate::system_time(&leaf.validity().not_after);
     let current = (not_before..=not_after).contains(&certificate::from_unix(at));
     let warning = (!current).then_some(Warning::PinnedCertificateNotCurrent { not_before, not_after });
-    Ok(VerifiedPeer { verified, revocation: Revocation::NotChecked, warnings: warning.into_iter().collect() })
+    Ok(VerifiedPeer {
+        verified,
+        revocation: Revocation::NotChecked,
+        warnings: warning.into_iter().collect(),
+        holds_until: at,
+    })
 }
 
 /// The key is read by webpki, which also checks the handshake's signature with it.
