@@ -78,8 +78,8 @@ pub struct SeenConnection {
     /// The client's certificates (DER), leaf first; in a resumed session those of the session's first handshake. Empty
     /// when none was asked for or shown.
     pub client_chain: Vec<Vec<u8>>,
-    /// The protocol version agreed.
-    pub version: TlsVersion,
+    /// The protocol version agreed. `None` for plain TCP: then nothing but `peer` is known.
+    pub version: Option<TlsVersion>,
     /// Whether this was an abbreviated handshake that resumed an earlier session.
     pub resumed: bool,
     /// The application protocol agreed, if any.
@@ -94,11 +94,17 @@ impl SeenConnection {
             peer,
             sni: connection.server_name().map(str::to_owned),
             client_chain: chain.iter().map(|der| der.to_vec()).collect(),
-            version: agreed_version(connection.protocol_version())
-                .ok_or_else(|| io::Error::other("a version that was not offered"))?,
+            version: Some(
+                agreed_version(connection.protocol_version())
+                    .ok_or_else(|| io::Error::other("a version that was not offered"))?,
+            ),
             resumed: connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
         })
+    }
+
+    pub(crate) fn plain(peer: SocketAddr) -> Self {
+        Self { peer, sni: None, client_chain: Vec::new(), version: None, resumed: false, alpn: None }
     }
 }
 

@@ -153,7 +153,7 @@ async fn echo_returns_the_bytes_and_reports_what_it_saw() -> TestResult {
             assert_eq!(seen.peer, tls.get_ref().0.local_addr()?);
             assert_eq!(seen.sni.as_deref(), Some("localhost"));
             assert_eq!(seen.client_chain, identity.chain_der());
-            assert_eq!(seen.version, version);
+            assert_eq!(seen.version, Some(version));
             assert_eq!(seen.resumed, resumed);
             assert_eq!(seen.alpn.as_deref(), Some(b"nfs".as_slice()));
         }

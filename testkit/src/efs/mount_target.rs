@@ -4,15 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::copy_bidirectional;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::{AdmissionRules, Claims, Verdict};
+use super::service::Service;
+use super::trail::new_client_connection;
+use super::{AdmissionRules, Claims, Judgement, Permissions, Refusal, Verdict};
 use crate::listener::FREE_LOOPBACK_PORT;
-use crate::nfs::{Denial, InMemoryNfs};
+use crate::nfs::{Denial, InMemoryNfs, Rights};
 use crate::rustls_config::server_config;
 use crate::{ClientAuth, SeenConnection, ServerOptions, TestCertificate, TestPki, TestServer};
 
@@ -22,6 +24,9 @@ use crate::{ClientAuth, SeenConnection, ServerOptions, TestCertificate, TestPki,
 /// takes every one whose key the client holds: as with the real service, the handshake succeeds and a refusal arrives as
 /// an NFS reply. Then the [`AdmissionRules`] judge. Those admitted reach the backend, or the files in memory; to the
 /// others NFS answers `NFS4ERR_ACCESS`. A resumed session is judged again, by the certificate of its first handshake.
+///
+/// A client without `ClientWrite` finds a read-only file system, to one without `ClientRootAccess` user 0 is
+/// [`NOBODY`](crate::nfs::NOBODY). Unlike EFS it gives an access point no root directory and no user of its own.
 ///
 /// Dropping it closes the port and every connection.
 #[derive(Debug)]
@@ -39,7 +44,8 @@ impl FakeMountTarget {
             rules,
             tls: ServerOptions::default(),
             listen: FREE_LOOPBACK_PORT,
-            service: Service { files: InMemoryNfs::default(), backend: None, denial: Denial::default() },
+            plain_nfs: PlainNfs::default(),
+            service: Service::default(),
         }
     }
 
@@ -53,7 +59,8 @@ impl FakeMountTarget {
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next handshake to end and says what came of it, in the order in which they ended. Cancel-safe.
+    /// Waits for the next handshake to end, or the next connection without one, and says what came of it, in the order in
+    /// which they ended. Cancel-safe.
     ///
     /// # Errors
     /// The handshake failed; the [`rustls::Error`] is inside, if it was not the transport that failed.
@@ -71,7 +78,15 @@ pub struct MountTargetBuilder {
     certificate_name: String,
     tls: ServerOptions,
     listen: SocketAddr,
+    plain_nfs: PlainNfs,
     service: Service,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PlainNfs {
+    #[default]
+    Off,
+    On,
 }
 
 impl MountTargetBuilder {
@@ -93,9 +108,24 @@ impl MountTargetBuilder {
         self
     }
 
-    /// A real NFS server for those admitted, over plain TCP. Default: none, but files in memory.
-    pub fn backend(mut self, addr: SocketAddr) -> Self {
-        self.service.backend = Some(addr);
+    /// Serves NFS without TLS too, on the same port, as the real mount target does. Default: no; what is no TLS fails the
+    /// handshake.
+    pub fn plain_nfs(mut self) -> Self {
+        self.plain_nfs = PlainNfs::On;
+        self
+    }
+
+    /// A real NFS server, over plain TCP, for those who may do everything. Default: none, but files in memory.
+    pub fn backend(self, addr: SocketAddr) -> Self {
+        self.backend_for(Rights::default(), addr)
+    }
+
+    /// A real NFS server, over plain TCP, for those who have exactly these rights. What passes between client and server is
+    /// not looked into: the server itself has to be read-only, or to squash root.
+    ///
+    /// Clients for whose rights there is no server are refused ([`Refusal::NoBackend`]), unless there is none at all.
+    pub fn backend_for(mut self, rights: Rights, addr: SocketAddr) -> Self {
+        self.service.backends.push((rights, addr));
         self
     }
 
@@ -133,6 +163,7 @@ impl MountTargetBuilder {
         let gate = Arc::new(Gate {
             acceptor,
             rules: self.rules,
+            plain_nfs: self.plain_nfs,
             service: self.service,
             counters: Arc::clone(&counters),
             report,
@@ -146,16 +177,24 @@ impl MountTargetBuilder {
     }
 }
 
-/// What came of a connection whose handshake completed.
+/// What came of a connection whose handshake completed, or that needed none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionEvent {
-    /// The TLS side: peer, SNI, certificates, version, resumed or not.
+    /// Peer, and the TLS side: SNI, certificates, version (none for plain NFS), resumed or not.
     pub connection: SeenConnection,
     /// What the client's certificate says, once it is one that an EFS client may have made.
     pub claims: Option<Claims>,
+    /// What the client may do; without `mount` it was not let in.
+    pub permissions: Permissions,
     /// Whether the client was let in.
     pub verdict: Verdict,
+    /// The same as CloudTrail logs it: a `NewClientConnection` event.
+    ///
+    /// The fields are those of the EFS User Guide's example. Where that has none: `userIdentity` of an anonymous client, or
+    /// of one that has not proven who it is, is that of anonymous requests to Amazon S3 (`ANONYMOUS_PRINCIPAL`), and a
+    /// refusal adds CloudTrail's `errorCode` `AccessDenied`. `eventID` counts the connections.
+    pub cloud_trail: Value,
 }
 
 /// How often what has happened at a mount target.
@@ -170,9 +209,11 @@ pub struct Counters {
     pub resumed_handshakes: u64,
     /// Handshakes that failed.
     pub failed_handshakes: u64,
+    /// Connections of plain NFS.
+    pub plain: u64,
     /// Clients let in.
     pub admitted: u64,
-    /// Clients refused after the handshake.
+    /// Clients refused by an NFS reply.
     pub refused: u64,
 }
 
@@ -180,6 +221,7 @@ pub struct Counters {
 struct Gate {
     acceptor: TlsAcceptor,
     rules: AdmissionRules,
+    plain_nfs: PlainNfs,
     service: Service,
     counters: Arc<Mutex<Counters>>,
     report: UnboundedSender<io::Result<ConnectionEvent>>,
@@ -188,6 +230,10 @@ struct Gate {
 impl Gate {
     async fn receive(&self, tcp: TcpStream, peer: SocketAddr) {
         self.count(|counters| counters.connections += 1);
+        if self.plain_nfs == PlainNfs::On && is_plain_nfs(&tcp).await {
+            self.count(|counters| counters.plain += 1);
+            return self.admit(tcp, SeenConnection::plain(peer), self.rules.judge_plain()).await;
+        }
         let accepted = self.acceptor.accept(tcp).await;
         let (tls, connection) = match accepted.and_then(|tls| SeenConnection::of(&tls, peer).map(|seen| (tls, seen))) {
             Ok(accepted) => accepted,
@@ -197,28 +243,50 @@ impl Gate {
                 return self.report(Err(error));
             }
         };
-        let judgement = self.rules.judge(&connection.client_chain);
-        tracing::debug!(%peer, resumed = connection.resumed, verdict = ?judgement.verdict, "handshake completed");
-        self.count(|counters| {
-            match connection.resumed {
-                true => counters.resumed_handshakes += 1,
-                false => counters.full_handshakes += 1,
-            }
-            match judgement.verdict {
-                Verdict::Admitted(_) => counters.admitted += 1,
-                Verdict::Refused(_) => counters.refused += 1,
-            }
+        self.count(|counters| match connection.resumed {
+            true => counters.resumed_handshakes += 1,
+            false => counters.full_handshakes += 1,
         });
+        let judgement = self.rules.judge(&connection.client_chain);
+        self.admit(tls, connection, judgement).await;
+    }
+
+    async fn admit(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        connection: SeenConnection,
+        mut judgement: Judgement,
+    ) {
+        let peer = connection.peer;
+        let rights = judgement.permissions.rights();
         let admitted = matches!(judgement.verdict, Verdict::Admitted(_));
-        self.report(Ok(ConnectionEvent { connection, claims: judgement.claims, verdict: judgement.verdict }));
-        let served = if admitted { self.service.serve(tls).await } else { self.service.deny(tls).await };
+        let server = self.service.server_for(rights).filter(|_| admitted);
+        if admitted && server.is_none() {
+            judgement.verdict = Verdict::Refused(Refusal::NoBackend { rights });
+        }
+        tracing::debug!(%peer, resumed = connection.resumed, verdict = ?judgement.verdict, "client judged");
+        let number = self.count(|counters| {
+            match server {
+                Some(_) => counters.admitted += 1,
+                None => counters.refused += 1,
+            }
+            counters.admitted + counters.refused
+        });
+        let now = self.rules.clock.now();
+        let cloud_trail = new_client_connection(&self.rules, &judgement, peer, now, number);
+        let Judgement { claims, permissions, verdict, .. } = judgement;
+        self.report(Ok(ConnectionEvent { connection, claims, permissions, verdict, cloud_trail }));
+        let served = match server {
+            Some(server) => server.serve(stream).await,
+            None => self.service.deny(stream).await,
+        };
         if let Err(error) = served {
             tracing::debug!(%peer, %error, "connection ended");
         }
     }
 
-    fn count(&self, change: impl FnOnce(&mut Counters)) {
-        change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
+    fn count<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
+        change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn report(&self, event: io::Result<ConnectionEvent>) {
@@ -227,24 +295,11 @@ impl Gate {
     }
 }
 
-/// What is behind the gate.
-#[derive(Debug)]
-struct Service {
-    files: InMemoryNfs,
-    backend: Option<SocketAddr>,
-    denial: Denial,
-}
-
-impl Service {
-    async fn serve(&self, mut tls: TlsStream<TcpStream>) -> io::Result<()> {
-        let Some(backend) = self.backend else {
-            return self.files.serve(tls).await;
-        };
-        let mut backend = TcpStream::connect(backend).await?;
-        copy_bidirectional(&mut tls, &mut backend).await.map(drop)
-    }
-
-    async fn deny(&self, tls: TlsStream<TcpStream>) -> io::Result<()> {
-        self.files.deny(tls, self.denial).await
-    }
+/// Whether the first byte is that of an RPC record rather than of a TLS one.
+async fn is_plain_nfs(tcp: &TcpStream) -> bool {
+    /// ContentType handshake (RFC 8446 section 5.1). As the first byte of a record mark (RFC 5531 section 11) it would
+    /// begin a fragment of 352 MiB.
+    const TLS_HANDSHAKE: u8 = 22;
+    let mut first = [TLS_HANDSHAKE];
+    matches!(tcp.peek(&mut first).await, Ok(1)) && first != [TLS_HANDSHAKE]
 }

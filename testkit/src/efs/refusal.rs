@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 
+use crate::nfs::Rights;
+
 /// The one thing that is wrong with a client's certificate, or with what it proves. Never holds a secret or a session token.
 ///
 /// The checks are made in the order of the variants; the first that fails is reported.
@@ -89,9 +91,6 @@ pub enum Refusal {
         /// The certificate's.
         found: String,
     },
-    /// The client shows no IAM identity, and the file system asks for one.
-    #[error("the client is anonymous: mount with IAM authorization")]
-    AnonymousNotAllowed,
     /// The access key is not one of the mount target's [`KnownKey`](super::KnownKey)s.
     #[error("the access key {access_key_id} is unknown")]
     UnknownAccessKey {
@@ -151,6 +150,28 @@ pub enum Refusal {
     SignatureMismatch {
         /// The access key.
         access_key_id: String,
+    },
+    /// A statement of the file-system policy denies the client `elasticfilesystem:ClientMount`.
+    #[error("the statement {statement} of the file-system policy denies elasticfilesystem:ClientMount")]
+    PolicyDenies {
+        /// Its `Sid`, or its place in the document, such as `Statement[0]`.
+        statement: String,
+    },
+    /// The client shows no IAM identity, and the file-system policy does not let it mount without.
+    #[error("the client is anonymous: mount with IAM authorization")]
+    AnonymousNotAllowed,
+    /// No policy allows `elasticfilesystem:ClientMount` to the principal.
+    #[error("neither the file-system policy nor its own allows elasticfilesystem:ClientMount to {arn}")]
+    NotAllowed {
+        /// The principal's ARN.
+        arn: String,
+    },
+    /// The client would be let in, but to an NFS server that the mount target does not have. A fault of the test's set-up,
+    /// which EFS has not.
+    #[error("no backend is given for clients with {rights:?}: add one with MountTargetBuilder::backend_for")]
+    NoBackend {
+        /// What the client may do.
+        rights: Rights,
     },
 }
 

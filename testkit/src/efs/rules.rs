@@ -1,14 +1,14 @@
 //! Who is let in by a mount target.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
-
 use super::client_certificate::{ClientAuth, ClientCertificate};
+use super::policy::{Decision, Request};
 use super::signature::{ConnectRequest, Layout};
-use super::{Refusal, TokenFault};
+use super::{
+    Claims, ClientAction, FileSystemPolicy, Judgement, KnownKey, Permissions, Principal, Refusal, Verdict, arn,
+};
 use crate::Clock;
 
 /// The file system behind a mount target, and who may use it.
@@ -23,25 +23,28 @@ use crate::Clock;
 pub struct AdmissionRules {
     pub(crate) file_system: String,
     pub(crate) region: String,
+    pub(crate) account: String,
     service: String,
     /// `None`: every access point exists.
     access_points: Option<BTreeSet<String>>,
     keys: Vec<KnownKey>,
-    admission: Admission,
+    access: Access,
     allowed_skew: Duration,
-    clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl AdmissionRules {
-    /// The rules of a file system without known keys, that admits anonymous clients and every access point.
+    /// The rules of a file system without a policy and without known keys: it admits anonymous clients and every access
+    /// point. Its account is 123456789012.
     pub fn new(file_system: impl Into<String>, region: impl Into<String>) -> Self {
         Self {
             file_system: file_system.into(),
             region: region.into(),
+            account: "123456789012".to_owned(),
             service: "elasticfilesystem".to_owned(),
             access_points: None,
             keys: Vec::new(),
-            admission: Admission::default(),
+            access: Access::Everybody,
             allowed_skew: Duration::from_secs(5 * 60),
             clock: Clock::default(),
         }
@@ -59,9 +62,24 @@ impl AdmissionRules {
         self
     }
 
-    /// Who needs an IAM identity. Default: nobody.
+    /// The policy of the file system. Default: none, which grants everything to everybody.
+    pub fn policy(mut self, policy: FileSystemPolicy) -> Self {
+        self.access = Access::Policy(policy);
+        self
+    }
+
+    /// A shorthand for [`policy`](Self::policy), which it replaces and by which it is replaced.
     pub fn admission(mut self, admission: Admission) -> Self {
-        self.admission = admission;
+        self.access = match admission {
+            Admission::AnonymousAllowed => Access::Everybody,
+            Admission::IamOnly => Access::KnownKeys,
+        };
+        self
+    }
+
+    /// The id of the account that owns the file system: twelve digits.
+    pub fn account(mut self, id: impl Into<String>) -> Self {
+        self.account = id.into();
         self
     }
 
@@ -83,23 +101,46 @@ impl AdmissionRules {
         self
     }
 
-    /// Judges a client by the certificates it showed (DER, leaf first; none for a client without one).
+    /// The ARN of the file system, as a policy and CloudTrail name it.
+    pub fn file_system_arn(&self) -> String {
+        self.arn("file-system", &self.file_system)
+    }
+
+    /// The ARN of an access point of the file system, as a policy and CloudTrail name it.
+    pub fn access_point_arn(&self, id: &str) -> String {
+        self.arn("access-point", id)
+    }
+
+    fn arn(&self, kind: &str, id: &str) -> String {
+        let Self { region, account, .. } = self;
+        format!("arn:{}:elasticfilesystem:{region}:{account}:{kind}/{id}", arn::partition(region))
+    }
+
+    /// Judges a client that came over TLS, by the certificates it showed (DER, leaf first; none for a client without one).
     pub fn judge(&self, chain: &[Vec<u8>]) -> Judgement {
         let certificate = match chain {
-            [] => return Judgement { claims: None, verdict: self.admit_anonymous() },
+            [] => return self.authorize(Client::anonymous(Transport::Tls), None),
             [only] => ClientCertificate::read(only),
             _ => Err(Refusal::Chain { found: chain.len() }),
         };
-        match certificate {
-            Err(refusal) => Judgement { claims: None, verdict: Verdict::Refused(refusal) },
-            Ok(certificate) => Judgement {
-                verdict: self.admit(&certificate).unwrap_or_else(Verdict::Refused),
-                claims: Some(Claims::of(certificate)),
-            },
+        let certificate = match certificate {
+            Ok(certificate) => certificate,
+            Err(refusal) => return Judgement::refused(None, refusal),
+        };
+        let claims = Some(Claims::of(&certificate));
+        match self.authenticate(&certificate) {
+            Ok(client) => self.authorize(client, claims),
+            Err(refusal) => Judgement::refused(claims, refusal),
         }
     }
 
-    fn admit(&self, certificate: &ClientCertificate) -> Result<Verdict, Refusal> {
+    /// Judges a client that came over plain TCP: anonymous, and without an access point.
+    pub fn judge_plain(&self) -> Judgement {
+        self.authorize(Client::anonymous(Transport::Plain), None)
+    }
+
+    /// Whether the certificate is good here and now, and whose it is.
+    fn authenticate(&self, certificate: &ClientCertificate) -> Result<Client<'_>, Refusal> {
         let now = self.clock.now();
         let ClientCertificate { not_before, not_after, .. } = *certificate;
         if now < not_before {
@@ -119,25 +160,24 @@ impl AdmissionRules {
         {
             return Err(Refusal::UnknownAccessPoint { found: found.clone() });
         }
-        match &certificate.client_auth {
-            None => Ok(self.admit_anonymous()),
-            Some(auth) => self.admit_iam(certificate, auth, now),
+        let mut client = Client::anonymous(Transport::Tls);
+        client.access_point_arn = certificate.access_point.as_deref().map(|id| self.access_point_arn(id));
+        if let Some(auth) = &certificate.client_auth {
+            let key = self.authenticate_key(certificate, auth, now)?;
+            let (arn, access_key_id) = (key.principal.clone(), key.access_key_id.clone());
+            client.principal = Principal::Iam { arn, access_key_id };
+            client.own_actions = key.client_actions.as_ref();
         }
+        Ok(client)
     }
 
-    fn admit_anonymous(&self) -> Verdict {
-        match self.admission {
-            Admission::AnonymousAllowed => Verdict::Admitted(Principal::Anonymous),
-            Admission::IamOnly => Verdict::Refused(Refusal::AnonymousNotAllowed),
-        }
-    }
-
-    fn admit_iam(
+    /// The key that the client has proven to hold.
+    fn authenticate_key(
         &self,
         certificate: &ClientCertificate,
         auth: &ClientAuth,
         now: SystemTime,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<&KnownKey, Refusal> {
         let access_key_id = auth.access_key_id.clone();
         let Some(key) = self.keys.iter().find(|key| key.access_key_id == access_key_id) else {
             return Err(Refusal::UnknownAccessKey { access_key_id });
@@ -156,7 +196,7 @@ impl AdmissionRules {
             signed_at: auth.signed_at,
         };
         if auth.signature == request.signature(&key.secret, Layout::Efs) {
-            Ok(Verdict::Admitted(Principal::Iam { arn: key.principal.clone(), access_key_id }))
+            Ok(key)
         } else if auth.signature == request.signature(&key.secret, Layout::StandardSigV4) {
             Err(Refusal::StandardSigV4 { access_key_id })
         } else {
@@ -182,136 +222,78 @@ impl AdmissionRules {
         }
         Ok(())
     }
+
+    /// What the policy makes of a client that is beyond doubt.
+    fn authorize(&self, client: Client<'_>, claims: Option<Claims>) -> Judgement {
+        let decide = |action| match &self.access {
+            Access::Everybody => Decision::Allowed,
+            Access::KnownKeys => {
+                let principals = self.keys.iter().map(|key| key.principal.as_str());
+                FileSystemPolicy::for_principals(principals).decide(action, &client.request(self))
+            }
+            Access::Policy(policy) => policy.decide(action, &client.request(self)),
+        };
+        let allowed = ClientAction::ALL.into_iter().filter(|action| decide(*action) == Decision::Allowed);
+        let permissions = Permissions::only(allowed);
+        let refusal = match (decide(ClientAction::Mount), &client.principal) {
+            (Decision::Allowed, _) => None,
+            (Decision::DeniedBy(statement), _) => Some(Refusal::PolicyDenies { statement }),
+            (Decision::NotAllowed, Principal::Anonymous) => Some(Refusal::AnonymousNotAllowed),
+            (Decision::NotAllowed, Principal::Iam { arn, .. }) => Some(Refusal::NotAllowed { arn: arn.clone() }),
+        };
+        let verdict = refusal.map_or_else(|| Verdict::Admitted(client.principal.clone()), Verdict::Refused);
+        Judgement { claims, principal: Some(client.principal), permissions, verdict }
+    }
 }
 
-/// An access key whose secret the mount target knows, as the real one learns it from IAM.
-#[derive(Clone)]
-pub struct KnownKey {
-    access_key_id: String,
-    secret: Zeroizing<String>,
-    session_token: Option<Zeroizing<String>>,
-    principal: String,
+/// A client that is beyond doubt.
+struct Client<'r> {
+    transport: Transport,
+    principal: Principal,
+    own_actions: Option<&'r BTreeSet<ClientAction>>,
+    access_point_arn: Option<String>,
 }
 
-impl KnownKey {
-    /// A permanent key of the principal with this ARN.
-    pub fn new(access_key_id: impl Into<String>, secret: impl Into<String>, principal: impl Into<String>) -> Self {
-        Self {
-            access_key_id: access_key_id.into(),
-            secret: Zeroizing::new(secret.into()),
-            session_token: None,
-            principal: principal.into(),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Tls,
+    Plain,
+}
+
+impl Client<'_> {
+    fn anonymous(transport: Transport) -> Self {
+        Self { transport, principal: Principal::Anonymous, own_actions: None, access_point_arn: None }
+    }
+
+    fn request<'a>(&'a self, rules: &'a AdmissionRules) -> Request<'a> {
+        Request {
+            principal: &self.principal,
+            own_actions: self.own_actions,
+            account: &rules.account,
+            file_system_arn: rules.file_system_arn(),
+            access_point_arn: self.access_point_arn.clone(),
+            secure_transport: self.transport == Transport::Tls,
         }
     }
-
-    /// Makes it a temporary key, which goes with this token.
-    pub fn session_token(mut self, token: impl Into<String>) -> Self {
-        self.session_token = Some(Zeroizing::new(token.into()));
-        self
-    }
-
-    fn fault_of_token(&self, found: Option<&str>) -> Option<TokenFault> {
-        match (&self.session_token, found) {
-            (None, None) => None,
-            (Some(_), None) => Some(TokenFault::Missing),
-            (None, Some(_)) => Some(TokenFault::Unexpected),
-            (Some(expected), Some(found)) => (expected.as_str() != found).then_some(TokenFault::Different),
-        }
-    }
 }
 
-impl fmt::Debug for KnownKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownKey")
-            .field("access_key_id", &self.access_key_id)
-            .field("principal", &self.principal)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Who may use a file system.
+/// Who may use a file system, in a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Admission {
-    /// Everybody; those who show an IAM identity must show a good one. The state of a file system without a policy.
+    /// Everybody may do everything; those who show an IAM identity must show a good one. There is no policy.
     #[default]
     AnonymousAllowed,
-    /// Only those who show an IAM identity.
+    /// The policy allows `elasticfilesystem:Client*` to the principals of the [`KnownKey`]s, and nothing to others.
     IamOnly,
 }
 
-/// What [`AdmissionRules::judge`] finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Judgement {
-    /// What the certificate says, once it is one that an EFS client may have made.
-    pub claims: Option<Claims>,
-    /// Whether the client is let in.
-    pub verdict: Verdict,
-}
-
-/// Whether a client is let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Yes, as this principal.
-    Admitted(Principal),
-    /// No.
-    Refused(Refusal),
-}
-
-/// As whom a client is let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Principal {
-    /// As nobody in particular: without an IAM identity.
-    Anonymous,
-    /// As an IAM user or role.
-    Iam {
-        /// The ARN of the [`KnownKey`].
-        arn: String,
-        /// The key that signed.
-        access_key_id: String,
-    },
-}
-
-/// What a client's certificate says. The session token is left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Claims {
-    /// The subject's common name: the client's host name.
-    pub common_name: String,
-    /// The file system asked for.
-    pub file_system: String,
-    /// The access point asked for.
-    pub access_point: Option<String>,
-    /// The access key that signed; `None` for a client without an IAM identity.
-    pub access_key_id: Option<String>,
-    /// The time signed.
-    pub signed_at: Option<SystemTime>,
-    /// The `source` of EfsClientInfo.
-    pub source: String,
-    /// The `efsUtilsVersion` of EfsClientInfo.
-    pub client_version: String,
-    /// The certificate's last second.
-    pub not_after: SystemTime,
-}
-
-impl Claims {
-    fn of(certificate: ClientCertificate) -> Self {
-        let (access_key_id, signed_at) =
-            certificate.client_auth.map(|auth| (auth.access_key_id, auth.signed_at)).unzip();
-        Self {
-            common_name: certificate.common_name,
-            file_system: certificate.file_system,
-            access_point: certificate.access_point,
-            access_key_id,
-            signed_at,
-            source: certificate.source,
-            client_version: certificate.client_version,
-            not_after: certificate.not_after,
-        }
-    }
+/// Where the policy comes from.
+#[derive(Clone, Debug)]
+enum Access {
+    Everybody,
+    KnownKeys,
+    Policy(FileSystemPolicy),
 }
 
 /// `X-Amz-Expires=86400`.

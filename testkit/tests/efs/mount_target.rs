@@ -26,9 +26,10 @@ use tokio_rustls::client::TlsStream;
 use crate::vectors::{ROLE, Vector};
 
 const NAME: &str = "fs-0123456789abcdef0.efs.us-east-1.amazonaws.com";
-const BOTH: &[TlsVersion] = &[TlsVersion::Tls12, TlsVersion::Tls13];
+pub(crate) const BOTH: &[TlsVersion] = &[TlsVersion::Tls12, TlsVersion::Tls13];
 const ADMITTED: HelloOutcome = HelloOutcome::Admitted { access: 7 };
-const DENIED: HelloOutcome = HelloOutcome::Denied { operation: Operation::EXCHANGE_ID, status: NfsStatus::ACCESS };
+pub(crate) const DENIED: HelloOutcome =
+    HelloOutcome::Denied { operation: Operation::EXCHANGE_ID, status: NfsStatus::ACCESS };
 
 #[tokio::test]
 async fn the_mount_helpers_certificate_is_admitted_as_its_principal() {
@@ -41,7 +42,7 @@ async fn the_mount_helpers_certificate_is_admitted_as_its_principal() {
         assert_eq!(event.verdict, Verdict::Admitted(principal()));
         assert_eq!(event.claims.unwrap().access_point.as_deref(), Some("fsap-0123456789abcdef0"));
         assert_eq!(event.connection.sni.as_deref(), Some(NAME));
-        assert_eq!(event.connection.version, *version);
+        assert_eq!(event.connection.version, Some(*version));
         assert_eq!(event.connection.client_chain, case.certificate().chain_der());
         assert!(!event.connection.resumed);
     }
@@ -212,19 +213,22 @@ async fn connections_are_served_side_by_side_and_end_with_the_handle() {
 }
 
 /// A mount target, and the authority that its clients trust.
-struct Mount {
-    target: FakeMountTarget,
+pub(crate) struct Mount {
+    pub(crate) target: FakeMountTarget,
     pki: TestPki,
 }
 
 impl Mount {
-    async fn start(rules: AdmissionRules, options: impl FnOnce(MountTargetBuilder) -> MountTargetBuilder) -> Self {
+    pub(crate) async fn start(
+        rules: AdmissionRules,
+        options: impl FnOnce(MountTargetBuilder) -> MountTargetBuilder,
+    ) -> Self {
         let pki = TestPki::new().unwrap();
         let target = options(FakeMountTarget::builder(rules)).start(&pki).await.unwrap();
         Self { target, pki }
     }
 
-    fn client(&self, versions: &[TlsVersion], identity: Option<&TestCertificate>) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, versions: &[TlsVersion], identity: Option<&TestCertificate>) -> Arc<ClientConfig> {
         client_config(&[self.pki.root_der()], versions, identity).unwrap()
     }
 
@@ -232,7 +236,7 @@ impl Mount {
         connect(client, self.target.addr(), NAME).await
     }
 
-    async fn hello(&self, client: &Arc<ClientConfig>) -> HelloOutcome {
+    pub(crate) async fn hello(&self, client: &Arc<ClientConfig>) -> HelloOutcome {
         let mut tls = self.connect(client).await.unwrap();
         nfs_hello(&mut tls).await.unwrap()
     }
