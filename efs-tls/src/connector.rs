@@ -5,8 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use secure_connector::{
-    Clock, ConfigError, ConnectError, Dial, NameError, PeerVerifier, Roots, SecureConnector, SecureTransport, Sni,
-    Socket, SystemClock, TcpOptions, Timeouts, TlsConnector, TlsStream, TlsVersion,
+    Clock, ConfigError, ConnectError, Dial, IdentitySource, NameError, PeerVerifier, PostQuantum, Roots,
+    SecureConnector, SecureTransport, Sni, Socket, SystemClock, TcpOptions, Timeouts, TlsConnector, TlsStream,
+    TlsVersion,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,7 +16,8 @@ use tokio::{
 
 use crate::{
     AccessPointId, CertificateRequest, ClientInfo, ClientKey, CommonName, EfsIdentity, KeyError, MountTargetName,
-    RenewalStatus,
+    Probe, ProbeOptions, RenewalStatus,
+    probe::{Comparison, probe_connector},
 };
 
 /// The port of NFS, which mount targets serve with TLS.
@@ -29,7 +31,7 @@ pub const NFS_PORT: u16 = 2049;
 /// - The client certificate is an [`EfsIdentity`], renewed for as long as the connector lives.
 ///
 /// A policy that does not admit us does not fail the connection: the handshake succeeds, and the NFS requests over the
-/// stream are answered with an access error.
+/// stream are answered with an access error. [`probe`](EfsConnector::probe) finds out.
 ///
 /// ```
 /// use aws_credential_types::Credentials;
@@ -49,6 +51,8 @@ pub struct EfsConnector {
     target: MountTargetName,
     tls: TlsConnector,
     identity: EfsIdentity,
+    pub(crate) comparison: Option<Comparison>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Builds an [`EfsConnector`].
@@ -66,6 +70,7 @@ pub struct EfsConnectorBuilder {
     renew_every: Duration,
     minimum: TlsVersion,
     maximum: TlsVersion,
+    post_quantum: PostQuantum,
     timeouts: Timeouts,
     tcp: TcpOptions,
     clock: Arc<dyn Clock>,
@@ -108,6 +113,20 @@ impl EfsConnector {
     pub fn identity(&self) -> &EfsIdentity {
         &self.identity
     }
+
+    /// Finds out whether the file system lets us in, and if not, what stands in the way, with the default
+    /// [`ProbeOptions`].
+    ///
+    /// Connects once as [`connect`](SecureConnector::connect) does. When NFS denies access through an access point, connects
+    /// once more with a certificate that leaves it out: being let in then shows that the access point is the reason.
+    pub async fn probe(&self) -> Probe {
+        self.probe_with(&ProbeOptions::default()).await
+    }
+
+    /// As [`probe`](Self::probe), for another user or with another limit.
+    pub async fn probe_with(&self, options: &ProbeOptions) -> Probe {
+        probe_connector(self, options).await
+    }
 }
 
 impl EfsConnectorBuilder {
@@ -124,6 +143,7 @@ impl EfsConnectorBuilder {
             renew_every: EfsIdentity::DEFAULT_INTERVAL,
             minimum: TlsVersion::Tls12,
             maximum: TlsVersion::Tls13,
+            post_quantum: PostQuantum::default(),
             timeouts: Timeouts::default(),
             tcp: TcpOptions::default(),
             clock: Arc::new(SystemClock),
@@ -174,7 +194,7 @@ impl EfsConnectorBuilder {
         self
     }
 
-    /// The longest time between two client certificates. Default: 60 min.
+    /// The longest time between two client certificates, at most 2 h. Default: 60 min.
     pub fn renew_every(mut self, interval: Duration) -> Self {
         self.renew_every = interval;
         self
@@ -196,6 +216,12 @@ impl EfsConnectorBuilder {
         self
     }
 
+    /// Whether to offer post-quantum key exchange. Default: yes, where the cryptography library has it.
+    pub fn post_quantum(mut self, post_quantum: PostQuantum) -> Self {
+        self.post_quantum = post_quantum;
+        self
+    }
+
     /// The deadlines of the stages.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
@@ -209,8 +235,8 @@ impl EfsConnectorBuilder {
     }
 
     /// The clock that dates our certificate and judges theirs. Default: the system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -230,26 +256,36 @@ impl EfsConnectorBuilder {
         };
         let request =
             CertificateRequest::new(self.target.file_system().clone(), self.target.region().clone(), self.common_name);
-        let mut request = request.service(self.target.service()).client_info(self.client_info);
-        if let Some(access_point) = self.access_point {
-            request = request.access_point(access_point);
-        }
-        let identity = match self.credentials {
-            Some(credentials) => EfsIdentity::iam(request, key, credentials),
-            None => EfsIdentity::anonymous(request, key),
+        let request = request.service(self.target.service()).client_info(self.client_info);
+        let identity_for = |request| {
+            let (key, clock) = (key.clone(), self.clock.clone());
+            let identity = match &self.credentials {
+                Some(credentials) => EfsIdentity::iam(request, key, credentials.clone()),
+                None => EfsIdentity::anonymous(request, key),
+            };
+            identity.renew_every(self.renew_every).clock(clock)
         };
-        let identity = identity.interval(self.renew_every).clock(self.clock.clone()).start();
         let dial = self.dial.unwrap_or_else(|| Dial::name(self.target.dns_name(), NFS_PORT));
         let tls = TlsConnector::builder(dial, peer)
             .sni(sni)
-            .identity(secure_connector::IdentitySource::subscribe(&identity))
             .minimum_version(self.minimum)
             .maximum_version(self.maximum)
+            .post_quantum(self.post_quantum)
             .timeouts(self.timeouts)
             .tcp_options(self.tcp)
-            .clock(self.clock)
-            .build()?;
-        Ok(EfsConnector { target: self.target, tls, identity })
+            .clock(self.clock.clone());
+        let comparison = self.access_point.clone().map(|access_point| Comparison {
+            access_point,
+            identity: identity_for(request.clone()),
+            tls: tls.clone(),
+        });
+        let request = match self.access_point {
+            Some(access_point) => request.access_point(access_point),
+            None => request,
+        };
+        let identity = identity_for(request).start();
+        let tls = tls.identity(IdentitySource::subscribe(&identity)).build()?;
+        Ok(EfsConnector { target: self.target, tls, identity, comparison, clock: self.clock })
     }
 }
 

@@ -69,6 +69,14 @@ pub use nfs_options::{NfsMountOptions, NfsOption, NfsOptionError};
 mod parse;
 pub use parse::ParseError;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod probe;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use probe::{
+    Access, Admission, Denial, Found, Hint, Operation, Probe, ProbeKind, ProbeOptions, ProbeOutcome, Refusal,
+    RootDirectory, Status, WithoutAccessPoint, probe_stream,
+};
+
 mod region;
 pub use region::{Partition, Region};
 
