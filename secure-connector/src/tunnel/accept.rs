@@ -23,6 +23,7 @@ pub(super) async fn serve<C: SecureConnector + 'static>(
     mut deadline: watch::Receiver<Option<Instant>>,
 ) -> usize {
     let mut connections = JoinSet::new();
+    let mut full = false;
     loop {
         let (local, peer) = tokio::select! {
             biased;
@@ -30,11 +31,13 @@ pub(super) async fn serve<C: SecureConnector + 'static>(
             accepted = accept(&listener, &registry) => accepted,
         };
         while connections.try_join_next().is_some() {}
-        match registry.open(peer) {
-            Some(entry) => {
-                connections.spawn(connection::carry(Arc::clone(&connector), options, local, entry));
-            }
-            None => tracing::warn!(local = %peer, "too many connections: reset"),
+        let entry = registry.open(peer);
+        if entry.is_none() && !full {
+            tracing::warn!(local = %peer, "too many connections: resetting this and further ones");
+        }
+        full = entry.is_none();
+        if let Some(entry) = entry {
+            connections.spawn(connection::carry(Arc::clone(&connector), options, local, entry));
         }
     }
     registry.stopped_accepting();

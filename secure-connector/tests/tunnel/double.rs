@@ -36,6 +36,7 @@ pub(super) enum Answer {
     RefuseForGood,
     ConnectWhenLetIn,
     Silence,
+    Panic,
 }
 
 #[derive(Debug)]
@@ -111,6 +112,7 @@ impl SecureConnector for Double {
                 Ok(self.open())
             }
             Answer::Silence => pending().await,
+            Answer::Panic => panic!("on purpose"),
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use secure_connector::TunnelEvent;
+use secure_connector::{CloseReason, Tunnel, TunnelEvent};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
 };
 
-use super::double::{assert_reset_after, dial, next_event, reachable, read_all, reset, until, within};
+use super::double::{
+    Answer, Double, assert_reset_after, dial, next_close, next_event, reachable, read_all, reset, until, within,
+};
 
 #[tokio::test]
 async fn one_connection_too_many_is_reset_and_a_freed_place_is_given_again() {
@@ -38,6 +40,18 @@ async fn one_connection_too_many_is_reset_and_a_freed_place_is_given_again() {
     far.unwrap().io.write_all(b"welcome").await.unwrap();
     within(fourth.read_exact(&mut [0; 7])).await.unwrap();
     drop(second);
+}
+
+#[tokio::test]
+async fn a_connector_that_panics_costs_one_connection() {
+    let (double, mut far_ends) = Double::new([Answer::Panic], Answer::Connect);
+    let tunnel = Tunnel::builder(double).max_connections(1).start().await.unwrap();
+    let mut events = tunnel.events();
+    let mut client = dial(&tunnel).await;
+    assert_reset_after(b"", read_all(&mut client).await);
+    assert_eq!(next_close(&mut events).await.0, CloseReason::Aborted);
+    let _next = dial(&tunnel).await;
+    within(far_ends.recv()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
