@@ -1,4 +1,6 @@
-//! The examples of the README and the book, compiled as tests.
+//! What the examples share; and the examples of the README and the book, compiled as tests.
+
+pub mod efs_options;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

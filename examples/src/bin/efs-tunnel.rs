@@ -1,13 +1,11 @@
 //! Holds a tunnel to an Amazon EFS file system, prints the command to mount it, and its state as JSON lines.
 
-use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{error::Error, time::Duration};
 
 use clap::Parser;
-use efs_tls::{
-    AccessPointId, AvailabilityZoneName, EfsConnector, EfsConnectorBuilder, EfsTunnel, FileSystemId, MountTargetName,
-    NfsOption, Region, default_credentials,
-};
-use secure_connector::{Roots, TunnelEvent};
+use efs_tls::{EfsTunnel, NfsOption};
+use examples::efs_options::EfsOptions;
+use secure_connector::TunnelEvent;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::broadcast::error::RecvError,
@@ -21,29 +19,8 @@ use tokio::{
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// The file system, for example fs-0123456789abcdef0.
-    file_system: FileSystemId,
-    /// Its region, for example us-east-1.
-    #[arg(long, env = "AWS_REGION")]
-    region: Region,
-    /// The availability zone's name, for One Zone file systems.
-    #[arg(long, value_name = "NAME")]
-    az: Option<AvailabilityZoneName>,
-    /// Enters through this access point.
-    #[arg(long, value_name = "fsap-…")]
-    access_point: Option<AccessPointId>,
-    /// Presents no credentials: only file systems that admit anybody let us in.
-    #[arg(long, conflicts_with = "profile")]
-    anonymous: bool,
-    /// The profile of the shared AWS configuration to take credentials from.
-    #[arg(long)]
-    profile: Option<String>,
-    /// Dials this address instead of the mount target's name; the name is verified all the same.
-    #[arg(long, value_name = "IP:PORT")]
-    address: Option<SocketAddr>,
-    /// Trusts the certificates of this file (PEM or DER) instead of the four Amazon roots.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    efs: EfsOptions,
     /// The local port. Default: a free one from 20049 to 21048.
     #[arg(long)]
     port: Option<u16>,
@@ -68,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
     let options = Options::parse();
-    let tunnel = start(&options).await.inspect_err(|error| eprintln!("{}", secure_connector::error_chain(error.as_ref())))?;
+    let tunnel =
+        start(&options).await.inspect_err(|error| eprintln!("{}", secure_connector::error_chain(error.as_ref())))?;
     println!("{}", tunnel.mount_command(&options.mount_point));
     watch(&tunnel, Duration::from_secs(options.status_every)).await?;
     let cut = tunnel.drain(Duration::from_secs(options.drain)).await;
@@ -77,35 +55,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn start(options: &Options) -> Result<EfsTunnel, Box<dyn Error>> {
-    let mut connector = connector(options).await;
-    if let Some(access_point) = &options.access_point {
-        connector = connector.access_point(access_point.clone());
-    }
-    if let Some(address) = options.address {
-        connector = connector.mount_target_address(address);
-    }
-    if let Some(ca_file) = &options.ca_file {
-        connector = connector.roots(Roots::from_file(ca_file)?);
-    }
-    let tunnel = EfsTunnel::builder(connector.build().await?);
+    let tunnel = EfsTunnel::builder(options.efs.connector().await?);
     let tunnel = options.mount_option.iter().cloned().fold(tunnel, |tunnel, option| tunnel.mount_option(option));
     let tunnel = match options.port {
         Some(port) => tunnel.port(port),
         None => tunnel,
     };
     Ok(tunnel.start().await?)
-}
-
-async fn connector(options: &Options) -> EfsConnectorBuilder {
-    let target = match &options.az {
-        Some(zone) => MountTargetName::one_zone(options.file_system.clone(), zone.clone()),
-        None => MountTargetName::regional(options.file_system.clone(), options.region.clone()),
-    };
-    if options.anonymous {
-        return EfsConnector::anonymous(target);
-    }
-    let credentials = default_credentials(&options.region, options.profile.as_deref()).await;
-    EfsConnector::iam(target, credentials)
 }
 
 /// Until the first signal to end.
