@@ -10,7 +10,10 @@ use std::{
 };
 
 use aws_credential_types::Credentials;
-use efs_tls::{EfsCertificate, EfsConnector, EfsConnectorBuilder, EfsTunnel, MountTargetName};
+use efs_tls::{
+    Access, Denial, EfsCertificate, EfsConnector, EfsConnectorBuilder, EfsTunnel, MountTargetName, Operation,
+    ProbeOptions, ProbeOutcome, Status, WithoutAccessPoint, probe_stream,
+};
 use interop::{Ganesha, Libnfs};
 use secure_connector::Roots;
 use secure_connector_testkit::{
@@ -115,6 +118,37 @@ async fn without_iam_or_with_a_wrong_secret_nfs_is_refused() {
         assert!(error.to_string().contains("NFS4ERR_ACCESS"), "{error}");
         assert_eq!(file_system.target.next_event().await.unwrap().verdict, Verdict::Refused(refusal));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_is_answered_by_a_real_server_and_leaves_it_able_to_serve() {
+    let file_system = FileSystem::start().await;
+    let root = ProbeOptions::default().user(0, 0);
+    let connector = file_system.iam(SECRET).build().await.unwrap();
+    for _ in 0..3 {
+        let probe = connector.probe_with(&root).await;
+        let ProbeOutcome::Admitted(admission) = &probe.outcome else { panic!("{probe}") };
+        assert!(admission.granted.contains(Access::READ.union(Access::LOOKUP)), "{admission}");
+        assert!(admission.root.as_ref().is_some_and(|root| root.mode & 0o555 == 0o555), "{:?}", admission.root);
+    }
+    let tunnel = tunnel(file_system.iam(SECRET)).await;
+    let local = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, tunnel.port())).await.unwrap();
+    let probe = probe_stream(local, &root).await;
+    assert!(probe.outcome.is_admitted(), "{probe}");
+    let client = client(&tunnel);
+    tokio::task::spawn_blocking(move || client.list().unwrap()).await.unwrap();
+
+    let denied = file_system.iam("anotherSecretKey").build().await.unwrap().probe().await;
+    let ProbeOutcome::Denied(Denial { refusal, without_access_point: WithoutAccessPoint::DeniedToo(_), .. }) =
+        &denied.outcome
+    else {
+        panic!("{denied}")
+    };
+    assert_eq!((refusal.operation, refusal.status), (Operation::ExchangeId, Status::Nfs(13)));
+
+    let elsewhere = file_system.iam(SECRET).access_point("fsap-fffffffffffffffff".parse().unwrap());
+    let probe = elsewhere.build().await.unwrap().probe().await;
+    assert!(matches!(probe.outcome, ProbeOutcome::AccessPoint { .. }), "{probe}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
