@@ -5,6 +5,7 @@
 //! | certificates, right ones and odd ones | [`TestPki`] |
 //! | a TLS server that behaves, and tells what it saw | [`EchoServer`] |
 //! | servers that do one thing wrong | [`misbehaving`] |
+//! | a network that goes wrong, between a client and any server | [`FaultProxy`] |
 //! | an Amazon EFS mount target that checks the IAM client certificate | [`efs::FakeMountTarget`] |
 //! | an NFSv4.1 server in memory, and a client that asks whether it is let in | [`nfs`] |
 //! | [`rustls`] configurations made of test certificates | [`rustls_config`] |
@@ -47,6 +48,7 @@ mod certificate;
 mod clock;
 mod echo;
 pub mod efs;
+mod fault_proxy;
 mod leaf;
 mod listener;
 pub mod misbehaving;
@@ -58,6 +60,7 @@ mod validity;
 pub use certificate::TestCertificate;
 pub use clock::Clock;
 pub use echo::{EchoServer, SeenConnection};
+pub use fault_proxy::{Fault, FaultCounters, FaultProxy, Plan, Script};
 pub use leaf::{LeafBuilder, Usage};
 pub use listener::TestServer;
 pub use pki::{CaOptions, KeyKind, PkiError, TestPki};
