@@ -16,7 +16,8 @@ use tokio::{
 
 use crate::{
     AccessPointId, CertificateRequest, ClientInfo, ClientKey, CommonName, EfsIdentity, KeyError, MountTargetName,
-    Probe, ProbeOptions, RenewalStatus,
+    MountTargets, Probe, ProbeOptions, RenewalStatus,
+    mount_targets::Failover,
     probe::{Comparison, probe_connector},
 };
 
@@ -51,6 +52,7 @@ pub struct EfsConnector {
     target: MountTargetName,
     tls: TlsConnector,
     identity: EfsIdentity,
+    mount_targets: Option<Failover>,
     pub(crate) comparison: Option<Comparison>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -63,6 +65,7 @@ pub struct EfsConnectorBuilder {
     credentials: Option<SharedCredentialsProvider>,
     access_point: Option<AccessPointId>,
     dial: Option<Dial>,
+    mount_targets: Option<MountTargets>,
     roots: Roots,
     key: Option<Arc<ClientKey>>,
     common_name: CommonName,
@@ -136,6 +139,7 @@ impl EfsConnectorBuilder {
             credentials,
             access_point: None,
             dial: None,
+            mount_targets: None,
             roots: Roots::amazon(),
             key: None,
             common_name: CommonName::of_this_host(),
@@ -163,9 +167,18 @@ impl EfsConnectorBuilder {
     }
 
     /// Dials something else than port 2049 of the mount target's name: several addresses, a resolver hook, a bastion. The
-    /// name is verified all the same.
+    /// name is verified all the same. Takes the place of [`mount_targets`](Self::mount_targets).
     pub fn dial(mut self, dial: Dial) -> Self {
         self.dial = Some(dial);
+        self.mount_targets = None;
+        self
+    }
+
+    /// Chooses among the mount targets of all zones and fails over between them, instead of dialling the mount target's
+    /// name. The name is verified all the same. Takes the place of [`dial`](Self::dial).
+    pub fn mount_targets(mut self, targets: MountTargets) -> Self {
+        self.mount_targets = Some(targets);
+        self.dial = None;
         self
     }
 
@@ -265,6 +278,8 @@ impl EfsConnectorBuilder {
             };
             identity.renew_every(self.renew_every).clock(clock)
         };
+        let mount_targets =
+            self.mount_targets.map(|targets| Failover::new(self.target.clone(), targets, self.timeouts));
         let dial = self.dial.unwrap_or_else(|| Dial::name(self.target.dns_name(), NFS_PORT));
         let tls = TlsConnector::builder(dial, peer)
             .sni(sni)
@@ -285,7 +300,7 @@ impl EfsConnectorBuilder {
         };
         let identity = identity_for(request).start();
         let tls = tls.identity(IdentitySource::subscribe(&identity)).build()?;
-        Ok(EfsConnector { target: self.target, tls, identity, comparison, clock: self.clock })
+        Ok(EfsConnector { target: self.target, tls, identity, mount_targets, comparison, clock: self.clock })
     }
 }
 
@@ -294,7 +309,10 @@ impl SecureConnector for EfsConnector {
     type Stream = TlsStream<Socket>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
-        self.tls.connect().await
+        match &self.mount_targets {
+            Some(targets) => targets.connect(&self.tls, self.identity.subscribe()).await,
+            None => self.tls.connect().await,
+        }
     }
 }
 

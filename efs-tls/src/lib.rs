@@ -63,6 +63,17 @@ pub use identity::{EfsIdentity, EfsIdentityBuilder, RenewalStatus, renewal_delay
 mod mount_target;
 pub use mount_target::MountTargetName;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod mount_targets;
+#[cfg(all(feature = "aws-sdk-efs", any(feature = "aws-lc-rs", feature = "ring")))]
+pub use mount_targets::DescribeMountTargets;
+#[cfg(all(feature = "aws-config", any(feature = "aws-lc-rs", feature = "ring")))]
+pub use mount_targets::InstanceMetadata;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use mount_targets::{
+    AvailabilityZone, FindMountTargets, FindMountTargetsError, FindZone, MountTarget, MountTargets,
+};
+
 mod nfs_options;
 pub use nfs_options::{NfsMountOptions, NfsOption, NfsOptionError};
 
