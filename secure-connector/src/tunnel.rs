@@ -11,6 +11,7 @@ mod progress;
 mod registry;
 mod relay;
 mod status;
+mod users;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +34,8 @@ use crate::SecureConnector;
 ///
 /// For programs that can only dial a socket: the kernel's NFS client, a database driver, another process. A program
 /// that can use the connector itself should: the local side of a tunnel is plaintext, and whoever may connect to it
-/// acts with the tunnel's identity. A Unix socket (mode 0600) narrows that down to one user.
+/// acts with the tunnel's identity. That is every user of this host for a TCP listener, and the tunnel's own user for a
+/// Unix socket (mode 0600), unless [`TunnelBuilder::allow_uids`] names them.
 ///
 /// ```
 /// # async fn run(connector: secure_connector::BoxedConnector) -> Result<(), secure_connector::TunnelError> {

@@ -13,4 +13,6 @@ mod tunnel {
     mod relaying;
     #[cfg(target_os = "linux")]
     mod resources;
+    #[cfg(target_os = "linux")]
+    mod users;
 }

@@ -24,6 +24,7 @@ pub(super) async fn serve<C: SecureConnector + 'static>(
 ) -> usize {
     let mut connections = JoinSet::new();
     let mut full = false;
+    let mut denied = false;
     loop {
         let (local, peer) = tokio::select! {
             biased;
@@ -31,6 +32,15 @@ pub(super) async fn serve<C: SecureConnector + 'static>(
             accepted = accept(&listener, &registry) => accepted,
         };
         while connections.try_join_next().is_some() {}
+        if let Err(uid) = listener.users().admit(&local, peer).await {
+            if !denied {
+                tracing::warn!(local = %peer, uid, "not an allowed user: resetting this and further ones");
+            }
+            denied = true;
+            registry.denied(peer, uid);
+            continue;
+        }
+        denied = false;
         let entry = registry.open(peer);
         if entry.is_none() && !full {
             tracing::warn!(local = %peer, "too many connections: resetting this and further ones");

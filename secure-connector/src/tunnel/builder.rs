@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Listen, Tunnel, TunnelError, accept, listen::Listener, registry::Registry};
+use super::{Listen, Tunnel, TunnelError, accept, listen::Listener, registry::Registry, users::Users};
 use crate::{Backoff, SecureConnector};
 
 /// A [`Tunnel`] to be; every setting has a default.
@@ -14,6 +14,7 @@ pub struct TunnelBuilder<C> {
     connector: C,
     listen: Listen,
     remote_clients: bool,
+    users: Users,
     max_connections: usize,
     options: Options,
 }
@@ -43,6 +44,7 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
             connector,
             listen: Listen::default(),
             remote_clients: false,
+            users: Users::default(),
             max_connections: 1024,
             options: Options {
                 hold: Duration::from_secs(30),
@@ -65,6 +67,25 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
     /// [`TunnelStatus::remote_clients`](super::TunnelStatus::remote_clients) shows it.
     pub fn danger_accept_remote_clients(mut self) -> Self {
         self.remote_clients = true;
+        self
+    }
+
+    /// Admits connections of these users only; root is not among them unless named. Further calls add to the set.
+    ///
+    /// Default: on TCP, every user of this host; on a Unix socket, what its mode (0600) admits. With `allow_uids` the
+    /// mode is 0666, because the uid decides.
+    ///
+    /// - On a Unix socket the uid is what the system says of the process that connected (`SO_PEERCRED` and its like).
+    /// - On TCP, on Linux only, it is that of the client's socket in `/proc/net/tcp` or `/proc/net/tcp6`. The kernel's NFS
+    ///   client counts as 0. An owner who cannot be told is not admitted: one on another host or in another network
+    ///   namespace, or one who closed the socket before it was accepted. Looking it up takes time in proportion to the
+    ///   open TCP sockets of the host, for each connection.
+    ///
+    /// Anybody else is reset at once, counted as [denied](super::TunnelStatus::denied), and reported as
+    /// [`TunnelEvent::Denied`](super::TunnelEvent::Denied). An empty set is an error, and so is TCP where its owners cannot
+    /// be told.
+    pub fn allow_uids(mut self, uids: impl IntoIterator<Item = u32>) -> Self {
+        self.users.allow(uids);
         self
     }
 
@@ -111,7 +132,7 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
     /// # Errors
     /// A [`TunnelError`] if the listener cannot be opened as asked.
     pub async fn start(self) -> Result<Tunnel, TunnelError> {
-        let listener = Listener::open(self.listen, self.remote_clients).await?;
+        let listener = Listener::open(self.listen, self.remote_clients, self.users).await?;
         let registry = Arc::new(Registry::new(listener.local_addr().clone(), self.max_connections));
         let (deadline, drain) = watch::channel(None);
         let (end, ended) = watch::channel(None);

@@ -32,6 +32,19 @@ pub enum TunnelError {
     #[error("the given listener cannot be used")]
     Bound(#[source] io::Error),
 
+    /// [`allow_uids`](super::TunnelBuilder::allow_uids) was given no user.
+    #[error("the set of allowed users is empty; name at least one uid, or leave allow_uids() out to admit everybody")]
+    NobodyAllowed,
+
+    /// The users of a TCP listener cannot be told apart on this system.
+    #[error("cannot tell which user connects to {address}: /proc/net/tcp is needed; listen on a Unix socket instead")]
+    UnknownOwners {
+        /// Where the tunnel was to listen.
+        address: LocalAddr,
+        /// Why not.
+        source: io::Error,
+    },
+
     /// Something else is at the Unix socket's path; it was left alone.
     #[error("{} exists and is not a socket; remove it or choose another path", path.display())]
     NotASocket {

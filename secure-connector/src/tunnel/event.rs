@@ -24,6 +24,13 @@ pub enum TunnelEvent {
         /// Who connected.
         peer: LocalPeer,
     },
+    /// A local connection was reset because its user is not [allowed](super::TunnelBuilder::allow_uids).
+    Denied {
+        /// Who connected.
+        peer: LocalPeer,
+        /// Its user, `None` if that cannot be told.
+        uid: Option<u32>,
+    },
     /// `accept` failed; it is tried again.
     AcceptFailed {
         /// The system's error.

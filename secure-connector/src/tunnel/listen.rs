@@ -11,7 +11,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use super::{LocalPeer, TunnelError, local::Local};
+use super::{LocalPeer, TunnelError, local::Local, users::Users};
 
 /// Where a tunnel listens.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub enum Listen {
     /// A TCP address; port 0 leaves the choice to the system. It has to be a loopback address unless
     /// [`danger_accept_remote_clients`](super::TunnelBuilder::danger_accept_remote_clients) was called.
     Tcp(SocketAddr),
-    /// A Unix socket at this path, mode 0600. A socket that nobody listens on is replaced; a live one, and anything
+    /// A Unix socket at this path, mode 0600 unless [`allow_uids`](super::TunnelBuilder::allow_uids) decides. A socket that nobody listens on is replaced; a live one, and anything
     /// else, is left alone with an error. The path is removed when the listener closes.
     #[cfg(unix)]
     Unix(PathBuf),
@@ -43,6 +43,7 @@ pub enum LocalAddr {
 pub(super) struct Listener {
     address: LocalAddr,
     socket: Socket,
+    users: Users,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ enum Socket {
 }
 
 impl Listener {
-    pub(super) async fn open(on: Listen, remote_clients: bool) -> Result<Self, TunnelError> {
+    pub(super) async fn open(on: Listen, remote_clients: bool, users: Users) -> Result<Self, TunnelError> {
         let check = |address| match LocalAddr::Tcp(address).is_this_host_only() || remote_clients {
             true => Ok(()),
             false => Err(TunnelError::NotLoopback { address }),
@@ -66,8 +67,8 @@ impl Listener {
             }
             #[cfg(unix)]
             Listen::Unix(path) => {
-                let socket = Socket::Unix(unix_path::PathListener::bind(&path).await?);
-                return Ok(Self { address: LocalAddr::Unix(path), socket });
+                let socket = Socket::Unix(unix_path::PathListener::bind(&path, users.socket_mode()).await?);
+                return Self { address: LocalAddr::Unix(path), socket, users }.checked();
             }
             Listen::Bound(listener) => {
                 check(listener.local_addr().map_err(TunnelError::Bound)?)?;
@@ -76,11 +77,20 @@ impl Listener {
             }
         };
         let address = LocalAddr::Tcp(listener.local_addr().map_err(TunnelError::Bound)?);
-        Ok(Self { address, socket: Socket::Tcp(listener) })
+        Self { address, socket: Socket::Tcp(listener), users }.checked()
+    }
+
+    fn checked(self) -> Result<Self, TunnelError> {
+        self.users.check(&self.address)?;
+        Ok(self)
     }
 
     pub(super) fn local_addr(&self) -> &LocalAddr {
         &self.address
+    }
+
+    pub(super) fn users(&self) -> &Users {
+        &self.users
     }
 
     /// Cancel-safe.

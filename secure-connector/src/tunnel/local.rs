@@ -4,6 +4,7 @@ use std::{
     future::pending,
     io,
     mem::MaybeUninit,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -49,6 +50,15 @@ impl Local {
     #[cfg(unix)]
     pub(super) fn from_unix(stream: UnixStream) -> Self {
         Self::Unix(stream)
+    }
+
+    /// Its own TCP address, if it has one.
+    pub(super) fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
     }
 
     /// Both directions have ended: closes without a reset.

@@ -60,6 +60,7 @@ impl Registry {
             active: 0,
             accepted: 0,
             refused: 0,
+            denied: 0,
             accept_failures: 0,
             connects_ok: 0,
             connects_failed: 0,
@@ -122,6 +123,11 @@ impl Registry {
         drop(books);
         self.publish(TunnelEvent::Accepted { id, peer });
         Some(Entry { registry: Arc::clone(self), id, peer, progress, reason: CloseReason::Aborted })
+    }
+
+    pub(super) fn denied(&self, peer: LocalPeer, uid: Option<u32>) {
+        self.books().closed.denied += 1;
+        self.publish(TunnelEvent::Denied { peer, uid });
     }
 
     pub(super) fn accept_failed(&self, error: &io::Error) {

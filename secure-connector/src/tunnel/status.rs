@@ -23,10 +23,12 @@ pub struct TunnelStatus {
     pub accepting: bool,
     /// Connections that are open now.
     pub active: usize,
-    /// Connections that were accepted, without the refused ones.
+    /// Connections that were accepted, without the refused and denied ones.
     pub accepted: u64,
     /// Connections that were reset because the limit was reached.
     pub refused: u64,
+    /// Connections that were reset because their user is not [allowed](super::TunnelBuilder::allow_uids).
+    pub denied: u64,
     /// Failures of `accept`, such as too many open files.
     pub accept_failures: u64,
     /// Attempts to reach the upstream that succeeded.

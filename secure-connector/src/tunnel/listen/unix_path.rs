@@ -28,12 +28,12 @@ struct OwnedPath {
 }
 
 impl PathListener {
-    pub(super) async fn bind(path: &Path) -> Result<Self, TunnelError> {
+    pub(super) async fn bind(path: &Path, mode: u32) -> Result<Self, TunnelError> {
         let failed = |source| TunnelError::Listen { address: LocalAddr::Unix(path.to_owned()), source };
-        match bind_private(path) {
+        match bind_with_mode(path, mode) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 remove_stale(path).await?;
-                bind_private(path).map_err(failed)
+                bind_with_mode(path, mode).map_err(failed)
             }
             bound => bound.map_err(failed),
         }
@@ -45,11 +45,11 @@ impl PathListener {
 }
 
 /// The mode is set between bind and listen, when nobody can connect yet: a process-wide umask is not needed.
-fn bind_private(path: &Path) -> io::Result<PathListener> {
+fn bind_with_mode(path: &Path, mode: u32) -> io::Result<PathListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let owned = OwnedPath::new(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(PathListener { listener: UnixListener::from_std(socket.into())?, _path: owned })
