@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::Result;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use secure_connector_testkit::nfs::NOBODY;
 
 use crate::Daemon;
 
@@ -12,6 +14,21 @@ use crate::Daemon;
 #[derive(Debug)]
 pub struct Ganesha {
     daemon: Daemon,
+    export: PathBuf,
+}
+
+/// What an export lets its clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportAccess {
+    /// Everything, root included.
+    Full,
+    /// To read, root included.
+    ReadOnly,
+    /// To read and to write, user 0 as nobody.
+    RootSquashed,
+    /// To read, user 0 as nobody.
+    ReadOnlyRootSquashed,
 }
 
 impl Ganesha {
@@ -20,9 +37,29 @@ impl Ganesha {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn start() -> Result<Self> {
+        Self::start_on(None, ExportAccess::Full)
+    }
+
+    /// Starts another server for the same folder, which must outlive it, with an access of its own.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn start_beside(&self, access: ExportAccess) -> Result<Self> {
+        Self::start_on(Some(&self.export), access)
+    }
+
+    /// The folder is made if there is none.
+    fn start_on(folder: Option<&Path>, access: ExportAccess) -> Result<Self> {
+        let (access_type, squash) = match access {
+            ExportAccess::Full => ("RW", "None"),
+            ExportAccess::ReadOnly => ("RO", "None"),
+            ExportAccess::RootSquashed => ("RW", "Root"),
+            ExportAccess::ReadOnlyRootSquashed => ("RO", "Root"),
+        };
         let daemon = Daemon::start(|dir, addr| {
-            let (export, recovery, config) = (dir.join("export"), dir.join("recovery"), dir.join("ganesha.conf"));
-            fs::create_dir(&export)?;
+            let (recovery, config) = (dir.join("recovery"), dir.join("ganesha.conf"));
+            let export = folder.map_or_else(|| dir.join("export"), Path::to_path_buf);
+            fs::create_dir_all(&export)?;
             fs::create_dir(&recovery)?;
             // Without portmapper and D-Bus ganesha logs that it misses them, and serves. `Graceless`: the first
             // request would wait 90 s for clients of an earlier run. The export is not at `/` because libnfs
@@ -38,7 +75,8 @@ impl Ganesha {
                     NFS_KRB5 {{ Active_krb5 = false; }}
                     EXPORT {{
                         Export_Id = 1; Path = {export}; Pseudo = /export;
-                        Protocols = 4; Transports = TCP; SecType = sys; Squash = None; Access_Type = RW;
+                        Protocols = 4; Transports = TCP; SecType = sys; Squash = {squash}; Access_Type = {access_type};
+                        Anonymous_Uid = {NOBODY}; Anonymous_Gid = {NOBODY};
                         FSAL {{ Name = VFS; }}
                     }}
                     LOG {{ Default_Log_Level = EVENT; }}",
@@ -52,7 +90,8 @@ impl Ganesha {
             ganesha.args(["-F", "-L", "STDERR"]).arg("-f").arg(config).arg("-p").arg(dir.join("pid"));
             Ok(ganesha)
         })?;
-        Ok(Self { daemon })
+        let export = folder.map_or_else(|| daemon.dir().join("export"), Path::to_path_buf);
+        Ok(Self { daemon, export })
     }
 
     /// Where it speaks NFS over plain TCP.
@@ -64,6 +103,6 @@ impl Ganesha {
     /// The exported folder, to put files into or look at behind the server's back.
     #[must_use]
     pub fn export(&self) -> PathBuf {
-        self.daemon.dir().join("export")
+        self.export.clone()
     }
 }

@@ -13,7 +13,7 @@ pub mod plain;
 mod stunnel;
 
 pub use daemon::{Daemon, run};
-pub use ganesha::Ganesha;
+pub use ganesha::{ExportAccess, Ganesha};
 pub use haproxy::haproxy;
 pub use libnfs::Libnfs;
 pub use openssl::{s_client, s_server};
