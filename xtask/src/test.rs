@@ -11,11 +11,14 @@ use crate::steps::{Steps, cargo};
 /// Package, and its part of an outside vectors folder.
 const CONFORMANCE: &[(&str, &str)] = &[("secure-connector", "tls"), ("efs-tls", "efs")];
 
+const REAL_PEERS: &str =
+    "test --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
+
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     let outside = outside_vectors()?;
     packages::ensure(steps)?;
     steps.run("tests", &mut cargo("test --workspace"))?;
-    steps.run("tests against real peers", &mut cargo("test --package interop --features real-peers"))?;
+    steps.run("tests against real peers", &mut cargo(REAL_PEERS))?;
     let Some(root) = outside else {
         return Ok(());
     };
