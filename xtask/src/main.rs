@@ -16,8 +16,8 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test    Run every test: those of the workspace, then those against real peers (nfs-ganesha, stunnel, OpenSSL,
-          haproxy). Debian packages that are missing are installed first; where that is impossible the run fails and
-          says what to install.
+          haproxy, moto). Debian packages, and moto of PyPI, that are missing are installed first; where that is
+          impossible the run fails and says what to install.
   ci      What CI runs: formatting, clippy per crate and feature set, rustdoc, cargo-deny, then `test`. Ends with the
           time of each step.
   bench   Measure tunnels and handshakes against stunnel, haproxy and bare rustls in release mode, print the tables

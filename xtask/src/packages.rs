@@ -1,4 +1,4 @@
-//! The Debian packages that the tests against real peers need.
+//! The Debian packages, and the one of Python, that the tests against real peers need.
 
 use std::env;
 use std::io::{Error, Result};
@@ -17,8 +17,12 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("stunnel4", "stunnel4", "TLS tunnel of another make, as client and as server"),
 ];
 
+/// Stands in for the APIs of AWS. Debian has no package of it.
+const MOTO: &str = "moto[server,ec2,efs]==5.2.5";
+
 /// Makes sure that every package is there, installing what is missing.
 pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
+    ensure_moto(steps)?;
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
@@ -41,6 +45,16 @@ pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
         })
         .map_err(|error| Error::other(format!("{error}; {advice}")))?;
     if self::missing().is_empty() { Ok(()) } else { Err(Error::other(advice)) }
+}
+
+/// Installs moto under `target` where it is missing.
+fn ensure_moto(steps: &mut Steps) -> Result<()> {
+    let venv = Path::new("target/tools/moto");
+    if venv.join("bin/moto_server").exists() {
+        return Ok(());
+    }
+    steps.run("python3 venv", Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+    steps.run("install moto", Command::new(venv.join("bin/pip")).args(["install", "--quiet", MOTO]))
 }
 
 fn missing() -> Vec<&'static (&'static str, &'static str, &'static str)> {
