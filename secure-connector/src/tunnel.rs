@@ -5,6 +5,7 @@ mod builder;
 mod connection;
 mod error;
 mod event;
+mod export;
 mod listen;
 mod local;
 mod progress;

@@ -7,6 +7,7 @@ mod tunnel {
 
     mod connecting;
     mod ending;
+    mod exporting;
     mod limits;
     mod listening;
     mod observing;

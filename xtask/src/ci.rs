@@ -9,7 +9,8 @@ use crate::test;
 
 /// Every feature but `fips`, whose module needs CMake and Go to build.
 const ALL_FEATURES: &str = "secure-connector/metrics,secure-connector/ring,secure-connector/serde,\
-    secure-connector/tunnel,efs-tls/ring,efs-tls/serde,efs-tls/aws-config,efs-tls/aws-sdk-efs,interop/real-peers,examples/real-peers";
+    secure-connector/tunnel,efs-tls/ring,efs-tls/serde,efs-tls/aws-config,efs-tls/aws-sdk-efs,interop/real-peers,\
+    examples/real-peers";
 
 /// Each published crate alone: the whole workspace at once would hide a feature that a crate forgot to ask for.
 const ALONE: &[&str] = &[
