@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use efs_tls::{EfsConnector, EfsTunnel, Probe, ProbeKind, ProbeOptions};
 use examples::efs_options::EfsOptions;
@@ -213,9 +214,9 @@ impl Files {
                 if chunk.is_empty() {
                     return Ok(());
                 }
-                let offset = progress.bytes;
+                let chunk = Bytes::from(chunk);
+                write_all(&*self.mount, handle.clone(), progress.bytes, chunk.clone()).await.map_err(at(path))?;
                 progress.add(&chunk);
-                write_all(&*self.mount, handle.clone(), offset, chunk.into()).await.map_err(at(path))?;
             }
         })
         .await;
