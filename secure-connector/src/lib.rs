@@ -58,6 +58,8 @@ pub use tls::{
 
 #[cfg(feature = "tunnel")]
 mod tunnel;
+#[cfg(all(feature = "tunnel", target_os = "linux"))]
+pub use tunnel::SocketActivationError;
 #[cfg(feature = "tunnel")]
 pub use tunnel::{
     CloseReason, ConnectionInfo, IdleTimeout, LastError, Listen, LocalAddr, LocalPeer, Tunnel, TunnelBuilder,

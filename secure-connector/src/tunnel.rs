@@ -21,6 +21,8 @@ use tokio::{
     time::Instant,
 };
 
+#[cfg(target_os = "linux")]
+pub use self::listen::SocketActivationError;
 use self::registry::Registry;
 pub use self::{
     builder::{IdleTimeout, TunnelBuilder},
@@ -78,6 +80,15 @@ use crate::SecureConnector;
 /// The handle owns everything. Dropping it closes the listener, resets all connections and ends all tasks as soon as
 /// the runtime gets to them; [`drain`](Self::drain) does so in an orderly way and returns when it is done.
 ///
+/// # Replacing the process
+/// A new process can take over without a connection refused, and without a remount, if both hold the same listening
+/// socket: [`Listen::Bound`] or [`Listen::BoundUnix`] from a descriptor that was handed over (`Listen::from_systemd`, or any
+/// other way). Neither `SO_REUSEPORT` nor a common parent is needed. The new process starts its tunnel, and from then on
+/// each connection goes to one or the other; then the old one is told to [`drain`](Self::drain): it accepts no more,
+/// finishes what it has, and ends. An NFS client keeps its connection for as long as the mount lasts: that one is cut at
+/// the limit of the drain, and the client makes it again by itself, to the new process. If there is a gap between the two, connections wait in the queue, as long as anybody (systemd) holds
+/// the socket.
+///
 /// # Cost
 /// One task and two buffers (64 KiB each, see [`TunnelBuilder::buffer_size`]) per connection.
 #[derive(Debug)]
@@ -119,7 +130,8 @@ impl Tunnel {
     /// Closes the listener at once, lets the open connections finish for up to `limit`, resets those that are left, and
     /// returns how many these were.
     ///
-    /// Connections that wait in the listener's queue are reset. A second call may shorten the limit, not extend it.
+    /// Connections that wait in the listener's queue are reset, unless another tunnel or process holds the same listening
+    /// socket: they are its then. A second call may shorten the limit, not extend it.
     /// Cancelling the call leaves the drain going on.
     pub async fn drain(&self, limit: Duration) -> usize {
         let until = instant_after(limit);

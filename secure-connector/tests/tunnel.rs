@@ -8,6 +8,8 @@ mod tunnel {
     mod connecting;
     mod ending;
     mod exporting;
+    #[cfg(target_os = "linux")]
+    mod handover;
     mod limits;
     mod listening;
     mod observing;

@@ -32,6 +32,10 @@ pub enum TunnelError {
     #[error("the given listener cannot be used")]
     Bound(#[source] io::Error),
 
+    /// The Unix listener that was given has no path, and so no permissions.
+    #[error("the given Unix listener has no path: every user of the host could connect; bind it to a path")]
+    NoPath,
+
     /// [`allow_uids`](super::TunnelBuilder::allow_uids) was given no user.
     #[error("the set of allowed users is empty; name at least one uid, or leave allow_uids() out to admit everybody")]
     NobodyAllowed,

@@ -1,5 +1,7 @@
 //! The local listener: where it is, and who may reach it.
 
+#[cfg(target_os = "linux")]
+mod systemd;
 #[cfg(unix)]
 mod unix_path;
 
@@ -11,6 +13,8 @@ use std::{
 
 use tokio::net::TcpListener;
 
+#[cfg(target_os = "linux")]
+pub use self::systemd::SocketActivationError;
 use super::{LocalPeer, TunnelError, local::Local, users::Users};
 
 /// Where a tunnel listens.
@@ -27,6 +31,10 @@ pub enum Listen {
     /// A TCP listener that is open already: the first free port of a range, or one handed over by another process. The
     /// rule for `Tcp` addresses holds here too.
     Bound(std::net::TcpListener),
+    /// A Unix listener that is open already and has a path. Who may connect, and when the path is removed, is up to
+    /// whoever opened it.
+    #[cfg(unix)]
+    BoundUnix(std::os::unix::net::UnixListener),
 }
 
 /// Where a tunnel can be reached.
@@ -69,6 +77,11 @@ impl Listener {
             Listen::Unix(path) => {
                 let socket = Socket::Unix(unix_path::PathListener::bind(&path, users.socket_mode()).await?);
                 return Self { address: LocalAddr::Unix(path), socket, users }.checked();
+            }
+            #[cfg(unix)]
+            Listen::BoundUnix(listener) => {
+                let (path, socket) = unix_path::PathListener::given(listener)?;
+                return Self { address: LocalAddr::Unix(path), socket: Socket::Unix(socket), users }.checked();
             }
             Listen::Bound(listener) => {
                 check(listener.local_addr().map_err(TunnelError::Bound)?)?;
@@ -154,6 +167,13 @@ impl From<SocketAddr> for Listen {
 impl From<std::net::TcpListener> for Listen {
     fn from(listener: std::net::TcpListener) -> Self {
         Self::Bound(listener)
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for Listen {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self::BoundUnix(listener)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A listening Unix socket that owns its path.
+//! A listening Unix socket that owns its path, or was given.
 
 use std::{
     fs, io,
@@ -16,7 +16,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(super) struct PathListener {
     listener: UnixListener,
-    _path: OwnedPath,
+    _path: Option<OwnedPath>,
 }
 
 /// Removes the path when it is dropped, if what is there is still what was put there.
@@ -39,6 +39,14 @@ impl PathListener {
         }
     }
 
+    pub(super) fn given(listener: std::os::unix::net::UnixListener) -> Result<(PathBuf, Self), TunnelError> {
+        let address = listener.local_addr().map_err(TunnelError::Bound)?;
+        let path = address.as_pathname().ok_or(TunnelError::NoPath)?.to_owned();
+        listener.set_nonblocking(true).map_err(TunnelError::Bound)?;
+        let listener = UnixListener::from_std(listener).map_err(TunnelError::Bound)?;
+        Ok((path, Self { listener, _path: None }))
+    }
+
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         Ok(self.listener.accept().await?.0)
     }
@@ -52,7 +60,7 @@ fn bind_with_mode(path: &Path, mode: u32) -> io::Result<PathListener> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(PathListener { listener: UnixListener::from_std(socket.into())?, _path: owned })
+    Ok(PathListener { listener: UnixListener::from_std(socket.into())?, _path: Some(owned) })
 }
 
 /// Removes a socket that nobody listens on, such as a killed process leaves behind.
