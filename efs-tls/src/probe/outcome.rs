@@ -314,3 +314,42 @@ impl fmt::Display for ProbeKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secure_connector::{IdentityUnavailable, TargetAttempt};
+
+    use super::*;
+
+    fn alert(description: &str) -> ConnectError {
+        ConnectError::Tls { reason: TlsFailure::Alert { description: description.into() }, source: "alert".into() }
+    }
+
+    fn timeout(stage: Stage) -> ConnectError {
+        ConnectError::Timeout { stage, limit: Duration::from_secs(1) }
+    }
+
+    fn no_target(errors: impl IntoIterator<Item = ConnectError>) -> ConnectError {
+        let attempts = errors.into_iter().map(|error| TargetAttempt::new("10.0.0.9:2049", "the only one", error));
+        ConnectError::NoTarget { attempts: attempts.collect() }
+    }
+
+    #[test]
+    fn what_did_not_connect_is_sorted_by_whose_matter_it_is() {
+        let unavailable = IdentityUnavailable::failed("no AWS credentials");
+        for (error, kind) in [
+            (ConnectError::Config { option: "dial", source: "empty".into() }, ProbeKind::Configuration),
+            (ConnectError::NoIdentity(unavailable), ProbeKind::Credentials),
+            (timeout(Stage::Identity), ProbeKind::Credentials),
+            (timeout(Stage::Dns), ProbeKind::Name),
+            (timeout(Stage::Tcp), ProbeKind::Network),
+            (alert("certificate_expired"), ProbeKind::Clock),
+            (alert("handshake_failure"), ProbeKind::Tls),
+            (no_target([]), ProbeKind::Network),
+            (no_target([alert("certificate_expired"), alert("certificate_expired")]), ProbeKind::Clock),
+            (no_target([alert("certificate_expired"), timeout(Stage::Tcp)]), ProbeKind::Network),
+        ] {
+            assert_eq!(kind_of(&error), kind, "{error}");
+        }
+    }
+}

@@ -76,7 +76,8 @@ async fn the_server_is_asked_for_the_user_and_by_a_name_of_its_own_each_time() {
         let probe = scripted(options, |call| {
             assert_eq!(call.user, user);
             if call.operation == EXCHANGE_ID {
-                names.lock().unwrap().push(call.message[84..140].to_vec());
+                // After the verifier and the length.
+                names.lock().unwrap().push(call.message[96..142].to_vec());
             }
             nfs.answer(&call.message)
         });
@@ -85,7 +86,7 @@ async fn the_server_is_asked_for_the_user_and_by_a_name_of_its_own_each_time() {
         assert_eq!((uid, gid), user);
     }
     let names = names.into_inner().unwrap();
-    assert!(names.iter().all(|name| name[12..].starts_with(b"efs-tls probe ")), "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with(b"efs-tls probe ")), "{names:?}");
     assert_ne!(names[0], names[1]);
 }
 
@@ -303,6 +304,12 @@ async fn the_root_is_described_if_the_server_does() {
     let root = root.unwrap();
     assert_eq!((root.owner.as_str(), root.group.as_str(), root.mode), ("1000", "grp", 0o750));
     assert_eq!(root.to_string(), "1000:grp, mode 0750");
+
+    let mut results = root_results(&[0, ALL], &values, 0x3f);
+    let supported = results.len() - 2;
+    results[supported] = 0x05;
+    let (granted, _) = admitted(root_answers(0, results).await);
+    assert_eq!(granted, Access::READ.union(Access::MODIFY));
 
     let (granted, root) = admitted(root_answers(0, root_results(&[0, ALL, 0], &values, 3)).await);
     assert_eq!((granted, root.is_some()), (Access::READ.union(Access::LOOKUP), true));
