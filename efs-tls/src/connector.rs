@@ -178,7 +178,6 @@ impl EfsConnectorBuilder {
     /// name. The name is verified all the same. Takes the place of [`dial`](Self::dial).
     pub fn mount_targets(mut self, targets: MountTargets) -> Self {
         self.mount_targets = Some(targets);
-        self.dial = None;
         self
     }
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    MountTarget, MountTargets,
+    MountTargets,
     health::Health,
     look_up::LookUp,
     order::{because, order},
@@ -48,8 +48,7 @@ impl Failover {
         tls: &TlsConnector,
         identity: watch::Receiver<CurrentIdentity>,
     ) -> Result<TlsStream<Socket>, ConnectError> {
-        let total = self.timeouts.of(Stage::Total);
-        let deadline = Instant::now() + total;
+        let (total, called) = (self.timeouts.of(Stage::Total), Instant::now());
         // That we have no certificate yet is not the target's doing and must not count against it.
         let identity = first_identity(identity, self.timeouts.of(Stage::Identity).min(total));
         let look_up = self.look_up.current(&self.file_system, self.timeouts.of(Stage::Dns).min(total));
@@ -58,17 +57,18 @@ impl Failover {
             return Err(ConnectError::Timeout { stage: Stage::Total, limit: total });
         };
         identity?;
-        self.health().retain(|target| known.targets.iter().any(|known| self.key(known) == target));
         let now = Instant::now();
-        let candidates =
-            order(&known, self.seed, |target| self.health().set_aside(&self.key(target), now).map(str::to_owned));
+        let candidates = order(&known, self.seed, |target| {
+            let target = target.dial(&self.file_system, &self.resolver).to_string();
+            self.health().set_aside(&target, now).map(str::to_owned)
+        });
         let mut attempts = Vec::new();
         for (index, candidate) in candidates.iter().enumerate() {
             let reason = because(candidate, &candidates, &known, &attempts);
             let dial = candidate.target.dial(&self.file_system, &self.resolver).because(reason.clone());
             let (target, started) = (dial.to_string(), Instant::now());
             self.health().trying(&target, started);
-            let limit = share(deadline.saturating_duration_since(started), candidates.len() - index);
+            let limit = share(total.saturating_sub(called.elapsed()), candidates.len() - index);
             match tls.connect_to(&dial, limit).await {
                 Ok(stream) => {
                     self.health().works(&target);
@@ -81,13 +81,8 @@ impl Failover {
                 }
             }
         }
-        self.look_up.doubt().await;
+        self.look_up.doubt();
         Err(ConnectError::NoTarget { attempts })
-    }
-
-    /// What tells targets apart from one look-up to the next.
-    fn key(&self, target: &MountTarget) -> String {
-        target.dial(&self.file_system, &self.resolver).to_string()
     }
 
     /// A panic elsewhere leaves at worst one entry unwritten.
@@ -98,11 +93,7 @@ impl Failover {
 
 /// What a target gets of the time `left` when it is one of `targets` to try: the last one gets all.
 fn share(left: Duration, targets: usize) -> Duration {
-    match u32::try_from(targets) {
-        Ok(0 | 1) => left,
-        Ok(targets) => PATIENCE.min(left / targets),
-        Err(_) => Duration::ZERO,
-    }
+    if targets <= 1 { left } else { PATIENCE.min(left / u32::try_from(targets).unwrap_or(u32::MAX)) }
 }
 
 async fn first_identity(mut identity: watch::Receiver<CurrentIdentity>, limit: Duration) -> Result<(), ConnectError> {
@@ -124,4 +115,17 @@ fn is_about_us(error: &ConnectError) -> bool {
             | ConnectError::Auth { .. }
             | ConnectError::Timeout { stage: Stage::Identity | Stage::Auth, .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_gets_an_equal_share_but_no_more_than_5_s_and_the_last_one_all() {
+        let second = Duration::from_secs(1);
+        for (left, targets, expected) in [(30, 3, 5), (9, 3, 3), (30, 1, 30), (0, 2, 0)] {
+            assert_eq!(share(left * second, targets), expected * second);
+        }
+    }
 }

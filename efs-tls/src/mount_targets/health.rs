@@ -5,7 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use secure_connector::{Backoff, ConnectError, error_chain};
 use tokio::time::Instant;
 
-/// What became of targets lately, by what is dialled. A target without an entry works, as far as is known.
+/// What became of targets lately, by what is dialled. A target without an entry works, as far as is known; one that is
+/// gone for good leaves an entry behind.
 #[derive(Debug, Default)]
 pub(super) struct Health(HashMap<String, Failing>);
 
@@ -54,11 +55,6 @@ impl Health {
             tracing::info!(target, "mount target in use again");
         }
     }
-
-    /// Forgets targets that are no more.
-    pub(super) fn retain(&mut self, exists: impl Fn(&str) -> bool) {
-        self.0.retain(|target, _| exists(target));
-    }
 }
 
 #[cfg(test)]
@@ -105,14 +101,5 @@ mod tests {
         assert_eq!(health.set_aside("a", later), None);
         health.trying("a", later);
         assert!(health.set_aside("a", later).is_some());
-    }
-
-    #[test]
-    fn targets_that_are_no_more_are_forgotten() {
-        let (mut health, now) = (Health::default(), Instant::now());
-        health.failed("a", &refused(), now, now);
-        health.failed("b", &refused(), now, now);
-        health.retain(|target| target == "b");
-        assert_eq!((health.set_aside("a", now), health.set_aside("b", now).is_some()), (None, true));
     }
 }

@@ -37,10 +37,9 @@ struct Kept {
     found: Option<(Arc<[MountTarget]>, Instant)>,
     /// Look-ups that failed since.
     failures: u32,
-    /// When to look again.
-    due: Instant,
-    /// When to look again if nothing in the list works.
-    due_in_doubt: Instant,
+    /// The last look-up, whatever came of it, and how long to go without another.
+    looked_up: Instant,
+    good_for: Duration,
 }
 
 /// On an EC2 instance the answer comes from the host itself; elsewhere none may ever come.
@@ -58,7 +57,7 @@ impl LookUp {
     /// What is known now, looked up within `limit` if that is due.
     pub(super) async fn current(&self, file_system: &MountTargetName, limit: Duration) -> Known {
         let mut kept = self.kept.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| Instant::now() < kept.due) {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.looked_up.elapsed() < kept.good_for) {
             return kept.known.clone();
         }
         let zone = kept.as_ref().and_then(|kept| kept.known.zone.as_ref().ok());
@@ -67,10 +66,11 @@ impl LookUp {
         kept.insert(new).known.clone()
     }
 
-    /// Nothing in the list works: the next connection looks again.
-    pub(super) async fn doubt(&self) {
-        if let Some(kept) = &mut *self.kept.lock().await {
-            kept.due = kept.due.min(kept.due_in_doubt);
+    /// Nothing in the list works: the next connection looks again, unless another one does so already.
+    pub(super) fn doubt(&self) {
+        let Ok(mut kept) = self.kept.try_lock() else { return };
+        if let Some(kept) = &mut *kept {
+            kept.good_for = kept.good_for.min(AGAIN_IN_DOUBT);
         }
     }
 
@@ -107,12 +107,11 @@ fn keep(
     refresh: Duration,
     now: Instant,
 ) -> Kept {
-    let due_in_doubt = now + AGAIN_IN_DOUBT;
     let error = match found {
         Ok(targets) => {
             let targets: Arc<[MountTarget]> = targets.into();
             let known = Known { targets: targets.clone(), zone, flaw: None };
-            return Kept { known, found: Some((targets, now)), failures: 0, due: now + refresh, due_in_doubt };
+            return Kept { known, found: Some((targets, now)), failures: 0, looked_up: now, good_for: refresh };
         }
         Err(error) => error_chain(&error),
     };
@@ -126,12 +125,11 @@ fn keep(
         }
         None => ([MountTarget::own_name()].into(), format!("the mount targets cannot be looked up: {error}")),
     };
-    let due = now + AGAIN.delay(failures);
     Kept {
         known: Known { targets, zone, flaw: Some(flaw) },
         found,
         failures: failures.saturating_add(1),
-        due,
-        due_in_doubt,
+        looked_up: now,
+        good_for: AGAIN.delay(failures),
     }
 }

@@ -180,6 +180,18 @@ async fn a_target_that_is_silent_gets_its_share_of_the_time_and_the_last_one_wha
 }
 
 #[tokio::test]
+async fn limits_may_be_endless() {
+    let mut region = Region::start(2).await;
+    region.stop(1).await;
+    let targets = MountTargets::new(region.targets()).our_zone(zone(1)).refresh_every(Duration::MAX);
+    let timeouts = Timeouts::default().with(Stage::Total, Duration::MAX).with(Stage::Dns, Duration::MAX);
+    let connector = region.builder(targets).timeouts(timeouts).build().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(region.connect(&connector).await.0, 2);
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_now_belongs_to_somebody_else_is_passed_over_and_never_used() {
     let region = Region::start(1).await;
     let rules = AdmissionRules::new(FILE_SYSTEM, "us-east-1");
