@@ -16,7 +16,8 @@ use crate::{EfsConnector, NfsMountOptions, NfsOption, RenewalStatus};
 /// A [`Tunnel`] to an EFS file system, with what is needed to mount it.
 ///
 /// Any number of NFS connections (`nconnect`) and mounts may share one tunnel; it admits whoever reaches the local port on
-/// this host, with the connector's identity.
+/// this host, with the connector's identity. Where only the kernel's NFS client should, which counts as root,
+/// `configure(|tunnel| tunnel.allow_uids([0]))` says so.
 ///
 /// ```
 /// use efs_tls::{EfsConnector, EfsTunnel, MountTargetName};
@@ -133,6 +134,13 @@ impl EfsTunnelBuilder {
         self
     }
 
+    /// Takes over a listener that is open already, so that a mount outlives this process; see
+    /// [replacing the process](Tunnel#replacing-the-process).
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.port = Port::Open(listener);
+        self
+    }
+
     /// Adds an NFS mount option.
     pub fn mount_option(mut self, option: NfsOption) -> Self {
         self.options.push(option);
@@ -156,6 +164,7 @@ impl EfsTunnelBuilder {
         let listen = match self.port {
             Port::Given(port) => Listen::Tcp((Ipv4Addr::LOCALHOST, port).into()),
             Port::AnyOf(range) => Listen::Bound(free_port(range)?),
+            Port::Open(listener) => Listen::Bound(listener),
         };
         let tunnel = self.tunnel.listen(listen).start().await?;
         let port = tunnel.local_addr().tcp().map_or(0, |address| address.port());
@@ -167,6 +176,7 @@ impl EfsTunnelBuilder {
 enum Port {
     Given(u16),
     AnyOf(RangeInclusive<u16>),
+    Open(TcpListener),
 }
 
 /// Tries every port of the range, in an order that differs between processes, so that many that start together do not

@@ -188,6 +188,20 @@ async fn many_clients_share_a_tunnel() {
 }
 
 #[tokio::test]
+async fn a_mount_goes_on_through_the_listener_of_a_tunnel_that_ended() {
+    let (pki, target) = start(Admission::IamOnly).await;
+    let connector = Arc::new(reach(EfsConnector::iam(name(), credentials()), &pki, &target).build().await.unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let old = EfsTunnel::builder(Arc::clone(&connector)).listener(listener.try_clone().unwrap()).start().await.unwrap();
+    assert_eq!(old.port(), port);
+    old.drain(Duration::ZERO).await;
+    let mut local = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let _new = EfsTunnel::builder(connector).listener(listener).start().await.unwrap();
+    assert!(matches!(nfs_hello(&mut local).await.unwrap(), HelloOutcome::Admitted { .. }));
+}
+
+#[tokio::test]
 async fn a_range_without_a_free_port_is_an_error() {
     let (pki, target) = start(Admission::IamOnly).await;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
