@@ -1,6 +1,9 @@
 //! The look-up by the API of Amazon EFS.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use async_trait::async_trait;
 use aws_sdk_efs::{
@@ -32,7 +35,7 @@ use crate::{FileSystemId, MountTargetName, NFS_PORT, Service};
 ///
 /// # Limitations
 /// The names of zones are those of the account that the credentials belong to. S3 Files has an API of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DescribeMountTargets {
     client: Client,
 }
@@ -67,6 +70,13 @@ impl FindMountTargets for DescribeMountTargets {
             }
         }
         if targets.is_empty() { Err(FindMountTargetsError::NoneAvailable { others }) } else { Ok(targets) }
+    }
+}
+
+/// The client would show all of its configuration.
+impl fmt::Debug for DescribeMountTargets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DescribeMountTargets").finish_non_exhaustive()
     }
 }
 

@@ -72,7 +72,9 @@ async fn every_page_is_read_and_each_available_target_has_its_addresses_and_its_
             .in_zone(zone("us-east-1b", "use1-az2")),
         MountTarget::addresses([address("[fd00:3::9]:2049")]),
     ];
-    assert_eq!(describe(&http).find(&name()).await.unwrap(), expected);
+    let describe = describe(&http);
+    assert_eq!(describe.find(&name()).await.unwrap(), expected);
+    assert_eq!(format!("{describe:?}"), "DescribeMountTargets { .. }");
     let path = format!("GET /2015-02-01/mount-targets?FileSystemId={FILE_SYSTEM}");
     let requests = http.requests();
     assert_eq!(requests.len(), 2);

@@ -1,5 +1,7 @@
 //! Our zone from the instance metadata service, version 2.
 
+use std::{env, process::Command};
+
 use aws_config::imds::Client;
 use efs_tls::{AvailabilityZone, AvailabilityZoneName, FindZone, InstanceMetadata, MountTargets};
 use secure_connector::error_chain;
@@ -42,6 +44,21 @@ async fn the_zone_is_known_by_name_and_id_or_by_name_only() {
     let (_http, finder) = metadata("nowhere", None).await;
     let error = finder.find_zone().await.unwrap_err();
     assert_eq!(error_chain(&*error), "the instance metadata names no zone that we can read: \"nowhere\"");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_when_the_environment_forbids_it() {
+    if env::var("AWS_EC2_METADATA_DISABLED").as_deref() == Ok("true") {
+        let error = InstanceMetadata::new().find_zone().await.unwrap_err();
+        assert_eq!(error.to_string(), "AWS_EC2_METADATA_DISABLED is true");
+        return;
+    }
+    // The environment is another process's: ours is shared by all tests.
+    let mut again = Command::new(env::current_exe().unwrap());
+    again.args(["--exact", "instance_metadata::nobody_is_asked_when_the_environment_forbids_it"]);
+    let output = again.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[tokio::test]
