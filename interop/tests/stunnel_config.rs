@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -86,7 +87,10 @@ fn send(signal: &str, pid: u32) {
 }
 
 #[track_caller]
-fn assert_echo(mut stream: &TcpStream, bytes: &[u8]) {
+fn assert_echo<S>(mut stream: &S, bytes: &[u8])
+where
+    for<'a> &'a S: Read + Write,
+{
     stream.write_all(bytes).unwrap();
     let mut answer = vec![0; bytes.len()];
     stream.read_exact(&mut answer).unwrap();
@@ -252,6 +256,42 @@ fn a_reload_leaves_connections_alone_and_a_file_that_cannot_be_used_leaves_every
 }
 
 #[test]
+fn services_come_and_go_and_a_unix_socket_stays() {
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = echo_server(&pem);
+    let text = to_echo_server(&pem, &server);
+    let (program_options, service) = text.split_once("[efs]").unwrap();
+    let unix =
+        service.replace("accept = ACCEPT", "accept = DIR/efs.sock").replace("socket = a:SO_BINDTODEVICE=lo\n", "");
+    let tunnel = start(program(), &format!("{program_options}[tcp]{service}\n[unix]{unix}"));
+    let path = tunnel.dir().join("efs.sock");
+    let over_unix = || {
+        let stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    };
+    let (old_tcp, old_unix) = (connect(&tunnel), over_unix());
+    assert_echo(&old_tcp, b"one");
+    assert_echo(&old_unix, b"two");
+
+    rewrite(&tunnel, "[tcp]", "[renamed]");
+    send("HUP", tunnel.pid());
+    wait_for_log(&tunnel, "configuration read again");
+    assert_echo(&over_unix(), b"three");
+    assert_echo(&connect(&tunnel), b"four");
+
+    let config = fs::read_to_string(tunnel.dir().join("tunnel.conf")).unwrap();
+    let (without, _) = config.split_once("[unix]").unwrap();
+    fs::write(tunnel.dir().join("tunnel.conf"), without).unwrap();
+    fs::write(tunnel.dir().join("tunnel.log"), "").unwrap();
+    send("HUP", tunnel.pid());
+    wait_for_log(&tunnel, "configuration read again");
+    assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_echo(&old_tcp, b"five");
+    assert_echo(&old_unix, b"six");
+}
+
+#[test]
 fn the_log_is_opened_again_and_connections_are_listed() {
     let pem = PemFiles::new(NAME).unwrap();
     let server = echo_server(&pem);
@@ -274,23 +314,62 @@ fn it_ends_when_told_to_and_takes_its_pid_file_along() {
     let server = echo_server(&pem);
     for signal in ["TERM", "INT", "QUIT"] {
         let dir = TempDir::new().unwrap();
-        let (config, pid_file) = (dir.path().join("tunnel.conf"), dir.path().join("stunnel.pid"));
-        let text = to_echo_server(&pem, &server).replace("ACCEPT", "127.0.0.1:0");
-        fs::write(&config, text.replace("DIR", &dir.path().display().to_string())).unwrap();
-        let mut running = Running(Command::new(program()).arg(config).stderr(Stdio::null()).spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n')) {
-            assert!(Instant::now() < deadline, "no pid file");
-            thread::sleep(Duration::from_millis(5));
-        }
+        let (mut running, _) = Running::start(dir.path(), &to_echo_server(&pem, &server));
         send(signal, running.0.id());
         assert!(running.0.wait().unwrap().success(), "{signal}");
-        assert!(!pid_file.exists(), "{signal}");
+        assert!(!dir.path().join("stunnel.pid").exists(), "{signal}");
     }
 }
 
-/// Killed when a test fails.
+/// As under the mount helper's watchdog.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+    const CONNECTIONS: usize = 50;
+    const PIPE: usize = 64 << 10;
+    let pem = PemFiles::new(NAME).unwrap();
+    let server = echo_server(&pem);
+    let dir = TempDir::new().unwrap();
+    let text = to_echo_server(&pem, &server).replace("foreground = quiet", "foreground = yes");
+    let (running, addr) = Running::start(dir.path(), &text);
+    let connections: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    for connection in &connections {
+        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert_echo(connection, b"open");
+    }
+    let log = || fs::read_to_string(dir.path().join("tunnel.log")).unwrap();
+    // The last line is held up by whatever holds up the program.
+    while log().len() < 3 * PIPE {
+        let listed = log().matches("up=4 down=4").count();
+        send("USR2", running.0.id());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while log().matches("up=4 down=4").count() < listed + CONNECTIONS {
+            assert!(Instant::now() < deadline, "held up after {} bytes of log", log().len());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    assert_echo(connections.last().unwrap(), b"still");
+}
+
+/// A program whose end, or standard error, is part of the test. Killed when that fails.
 struct Running(Child);
+
+impl Running {
+    /// Also returns where it listens.
+    fn start(dir: &Path, text: &str) -> (Self, SocketAddr) {
+        let config = dir.join("tunnel.conf");
+        let text = text.replace("ACCEPT", "127.0.0.1:0").replace("DIR", &dir.display().to_string());
+        fs::write(&config, text).unwrap();
+        let running = Self(Command::new(program()).arg(config).stderr(Stdio::piped()).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !fs::read_to_string(dir.join("stunnel.pid")).is_ok_and(|pid| pid.ends_with('\n')) {
+            assert!(Instant::now() < deadline, "no pid file");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let log = fs::read_to_string(dir.join("tunnel.log")).unwrap();
+        let (_, rest) = log.split_once(" on=").unwrap();
+        (running, rest.split_whitespace().next().unwrap().parse().unwrap())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

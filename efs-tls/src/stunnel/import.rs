@@ -106,17 +106,16 @@ impl StunnelConfig {
         self.log_level
     }
 
-    /// The supported options of the whole program and of services, each with what may be written: what `stunnel -help`
-    /// prints.
+    /// The supported options, one a line with what may be written, as `stunnel -help` prints them.
     ///
     /// The EFS mount helper reads that list to find out what it may write. `OCSPaia` is left out, so that it reports
     /// that revocation cannot be checked instead of starting a tunnel that refuses the option.
-    pub fn options() -> [Vec<(&'static str, &'static str)>; 2] {
-        let service = SERVICE.iter().map(|known| (known.name, known.values));
-        [
-            PROGRAM.iter().map(|known| (known.name, known.values)).collect(),
-            service.filter(|(name, _)| *name != "OCSPaia").collect(),
-        ]
+    pub fn help() -> String {
+        let program = PROGRAM.iter().map(|known| (known.name, known.values));
+        let service = SERVICE.iter().map(|known| (known.name, known.values)).filter(|(name, _)| *name != "OCSPaia");
+        let line = |(name, values)| format!("{name:<22} = {values}\n");
+        let (program, service): (String, String) = (program.map(line).collect(), service.map(line).collect());
+        format!("Global options:\n{program}\nService-level options:\n{service}")
     }
 }
 

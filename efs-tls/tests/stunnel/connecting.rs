@@ -139,11 +139,13 @@ async fn the_versions_that_are_written_are_spoken_and_no_other() {
         let stream = connector(&text).await.connect().await.unwrap();
         assert_eq!(stream.report().tls.as_ref().unwrap().version, version, "{line}");
     }
-    let options = ServerOptions::default().versions(&[Spoken::Tls13]);
-    let server = EchoServer::start(&files.server(), &options).await.unwrap();
-    let text = files.service(server.addr(), &format!("{CHECKED}\nsslVersion = TLSv1.2"));
-    let error = connector(&text).await.connect().await.unwrap_err();
-    assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+    for (spoken, line) in [(Spoken::Tls13, "sslVersion = TLSv1.2"), (Spoken::Tls12, "sslVersion = TLSv1.3")] {
+        let options = ServerOptions::default().versions(&[spoken]);
+        let server = EchoServer::start(&files.server(), &options).await.unwrap();
+        let text = files.service(server.addr(), &format!("{CHECKED}\n{line}"));
+        let error = connector(&text).await.connect().await.unwrap_err();
+        assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -258,4 +260,30 @@ async fn a_unix_socket_is_dialled() {
     let error = connector(&text).await.connect().await.unwrap_err();
     let ConnectError::ConnectUnix { path, .. } = &error else { panic!("{error:?}") };
     assert_eq!(path.to_str(), Some("/no/such.sock"));
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn keepalive_is_on_unless_it_is_switched_off() {
+    let files = Files::new();
+    for (line, timer) in [("", 2), ("socket = r:SO_KEEPALIVE=yes", 2), ("socket = r:SO_KEEPALIVE=no", 0)] {
+        let server = EchoServer::start(&files.server(), &ServerOptions::default()).await.unwrap();
+        let stream = connector(&files.service(server.addr(), &format!("{CHECKED}\n{line}"))).await.connect().await;
+        // While a segment is on its way, the timer is another one.
+        let settled = async {
+            while running_timer(server.addr().port()) != Some(timer) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), settled).await.unwrap_or_else(|_| panic!("{line}: {stream:?}"));
+    }
+}
+
+/// Which timer the kernel runs for our connection to this port (proc_net_tcp.txt): 0 none, 2 keepalive.
+#[cfg(target_os = "linux")]
+fn running_timer(port: u16) -> Option<u8> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let columns = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let ours = table.lines().map(columns).find(|columns| columns[2].ends_with(&format!(":{port:04X}")))?;
+    u8::from_str_radix(ours[5].split(':').next()?, 16).ok()
 }

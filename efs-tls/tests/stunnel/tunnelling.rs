@@ -1,6 +1,10 @@
 //! What the tunnels do: where they listen, what they carry, when they end a connection.
 
-use std::{fs, io, path::PathBuf, time::SystemTime};
+use std::{
+    fs, io,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::Credentials;
 use efs_tls::{CertificateRequest, ClientKey, CommonName, StunnelConfig, StunnelError, StunnelImport};
@@ -16,6 +20,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
 
 use super::{SERVICE, read};
@@ -131,8 +136,8 @@ async fn timeout_idle_resets_a_connection_that_is_quiet() {
     let mut local = TcpStream::connect(tunnel.local_addr().tcp().unwrap()).await.unwrap();
     local.write_all(b"ping").await.unwrap();
     local.read_exact(&mut [0; 4]).await.unwrap();
-    let error = local.read(&mut [0]).await.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    let ended = timeout(Duration::from_secs(30), local.read(&mut [0])).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(tunnel.status().idle_closed, 1);
 }
 

@@ -8,7 +8,11 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{self, ExitCode},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
     time::Duration,
 };
 
@@ -52,7 +56,7 @@ struct Options {
 fn main() -> ExitCode {
     // stunnel's own spelling, by which the mount helper learns what it may write.
     if env::args().skip(1).eq(["-help"]) {
-        eprint!("{}", help());
+        eprint!("{}", StunnelConfig::help());
         return ExitCode::SUCCESS;
     }
     match run(&Options::parse()) {
@@ -72,7 +76,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     for warning in config.warnings() {
         eprintln!("efs-stunnel: {}: {warning}", options.config.display());
     }
-    let log = Log::default();
+    let log = Log::new();
     log.open(&config)?;
     let filter = tracing_subscriber::fmt()
         .with_env_filter(level(&config))
@@ -88,8 +92,9 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut services = Services::default();
     services.replace(&config).await?;
     let _pid_file = config.pid_file().map(PidFile::write).transpose()?;
-    // Nobody may be reading standard error from here on: the mount helper does not.
-    log.quiet(config.foreground() == StunnelForeground::Quiet);
+    if config.foreground() == StunnelForeground::Quiet {
+        log.quiet();
+    }
     loop {
         match signals.next().await {
             Order::Reload => match reload(&import, &options.config, &mut services, &log).await {
@@ -272,16 +277,23 @@ impl Signals {
 }
 
 /// Standard error, the file of `output`, or both.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Log(Arc<Mutex<Outputs>>);
 
-#[derive(Default)]
 struct Outputs {
-    quiet: bool,
+    /// Lines for a thread to write. `None` to be quiet.
+    stderr: Option<SyncSender<Vec<u8>>>,
     file: Option<File>,
 }
 
 impl Log {
+    fn new() -> Self {
+        let (stderr, lines) = sync_channel::<Vec<u8>>(1024);
+        // On a thread: the mount helper's watchdog keeps standard error open as a pipe, and never reads it.
+        thread::spawn(move || lines.into_iter().for_each(|line| drop(io::stderr().write_all(&line))));
+        Self(Arc::new(Mutex::new(Outputs { stderr: Some(stderr), file: None })))
+    }
+
     fn open(&self, config: &StunnelConfig) -> io::Result<()> {
         let open = |path: &Path| File::options().append(true).create(true).open(path);
         let named = |path: &Path| open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())));
@@ -290,8 +302,8 @@ impl Log {
         Ok(())
     }
 
-    fn quiet(&self, quiet: bool) {
-        self.outputs(|outputs| outputs.quiet = quiet);
+    fn quiet(&self) {
+        self.outputs(|outputs| outputs.stderr = None);
     }
 
     fn outputs<T>(&self, act: impl FnOnce(&mut Outputs) -> T) -> T {
@@ -302,8 +314,9 @@ impl Log {
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.outputs(|outputs| {
-            if !outputs.quiet {
-                io::stderr().write_all(line)?;
+            if let Some(stderr) = &outputs.stderr {
+                // A line that nobody makes room for is lost there.
+                let _ = stderr.try_send(line.to_vec());
             }
             outputs.file.as_mut().map_or(Ok(()), |file| file.write_all(line)).map(|()| line.len())
         })
@@ -334,13 +347,4 @@ impl Drop for PidFile {
         // Whoever removed it before us has done what is wanted.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// As `stunnel -help` prints it.
-fn help() -> String {
-    let [program, service] = StunnelConfig::options();
-    let lines = |options: Vec<(&str, &str)>| -> String {
-        options.iter().map(|(name, values)| format!("{name:<22} = {values}\n")).collect()
-    };
-    format!("Global options:\n{}\nService-level options:\n{}", lines(program), lines(service))
 }
