@@ -40,9 +40,13 @@ impl EfsOptions {
     /// The connector that is asked for. Nothing is dialled.
     ///
     /// # Errors
-    /// The CA file cannot be read, or [`EfsConfigError`](efs_tls::EfsConfigError).
+    /// The zone is of another region, the CA file cannot be read, or [`EfsConfigError`](efs_tls::EfsConfigError).
     pub async fn connector(&self) -> Result<EfsConnector, Box<dyn Error>> {
         let target = match &self.az {
+            Some(zone) if *zone.region() != self.region => {
+                let (of, wanted) = (zone.region(), &self.region);
+                return Err(format!("--az {zone} is a zone of {of}, not of {wanted}: correct one of them").into());
+            }
             Some(zone) => MountTargetName::one_zone(self.file_system.clone(), zone.clone()),
             None => MountTargetName::regional(self.file_system.clone(), self.region.clone()),
         };
