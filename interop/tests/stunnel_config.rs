@@ -8,7 +8,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -316,7 +316,7 @@ fn it_ends_when_told_to_and_takes_its_pid_file_along() {
         let dir = TempDir::new().unwrap();
         let (mut running, _) = Running::start(dir.path(), &to_echo_server(&pem, &server));
         send(signal, running.0.id());
-        assert!(running.0.wait().unwrap().success(), "{signal}");
+        assert!(running.end().success(), "{signal}");
         assert!(!dir.path().join("stunnel.pid").exists(), "{signal}");
     }
 }
@@ -368,6 +368,17 @@ impl Running {
         let log = fs::read_to_string(dir.join("tunnel.log")).unwrap();
         let (_, rest) = log.split_once(" on=").unwrap();
         (running, rest.split_whitespace().next().unwrap().parse().unwrap())
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => return status,
+                None => assert!(Instant::now() < deadline, "it goes on"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
