@@ -1,6 +1,6 @@
 //! Holds a tunnel to an Amazon EFS file system, prints the command to mount it, and its state as JSON lines.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use efs_tls::{EfsTunnel, NfsOption};
@@ -39,14 +39,22 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    let options = Options::parse();
-    let tunnel =
-        start(&options).await.inspect_err(|error| eprintln!("{}", secure_connector::error_chain(error.as_ref())))?;
+    match run(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("efs-tunnel: {}", secure_connector::error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let tunnel = start(options).await?;
     println!("{}", tunnel.mount_command(&options.mount_point));
     watch(&tunnel, Duration::from_secs(options.status_every)).await?;
     let cut = tunnel.drain(Duration::from_secs(options.drain)).await;
