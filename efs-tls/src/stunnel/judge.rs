@@ -116,7 +116,7 @@ impl<'a> Judge<'a> {
             let given = [settings.verify.map(|at| at.line), settings.verify_chain.map(|at| at.line)];
             let line = given.into_iter().flatten().next().unwrap_or(section);
             self.weak(line, StunnelWeakness::PeerNotVerified)?;
-            return Ok(Peer { chain, pinned, ca_file: None, names: Vec::new() });
+            return Ok(Peer::Anybody);
         }
         let Some(ca_file) = settings.ca_file.clone() else {
             return Err(StunnelError::Missing {
@@ -126,16 +126,19 @@ impl<'a> Judge<'a> {
                 remedy: "the file of the CA certificates, such as `CAfile = /etc/amazon/efs/efs-utils.crt`",
             });
         };
-        let mut names = settings.names.iter();
-        if chain && !pinned && settings.names.is_empty() {
-            self.weak(ca_file.line, StunnelWeakness::NameNotChecked)?;
-        } else if !chain && let Some(At { line, .. }) = names.next() {
-            let instead = "the peer is known by its key, which is that of a certificate in `CAfile`";
-            self.warn(StunnelWarning::NotApplied { line: *line, option: "checkHost", instead });
-            names = [].iter();
+        if !chain {
+            if let Some(At { line, .. }) = settings.names.first() {
+                let instead = "the peer is known by its key, which is that of a certificate in `CAfile`";
+                self.warn(StunnelWarning::NotApplied { line: *line, option: "checkHost", instead });
+            }
+            return Ok(Peer::Key { ca_file });
         }
-        let names = names.map(|at| at.value.clone()).collect();
-        Ok(Peer { chain, pinned, ca_file: Some(ca_file), names })
+        // A pinned key is an identity by itself.
+        if settings.names.is_empty() && !pinned {
+            self.weak(ca_file.line, StunnelWeakness::NameNotChecked)?;
+        }
+        let names = settings.names.iter().map(|at| at.value.clone()).collect();
+        Ok(Peer::Chain { ca_file, names, pinned })
     }
 
     /// Whether a check is asked for by its own option or by `verify`.

@@ -38,13 +38,15 @@ pub struct StunnelService {
     pub(super) close_timeout: Duration,
 }
 
-/// What the peer has to prove. `ca_file` is there if there is a chain or a pin to verify.
+/// What the peer has to prove.
 #[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) chain: bool,
-    pub(super) pinned: bool,
-    pub(super) ca_file: Option<At<PathBuf>>,
-    pub(super) names: Vec<VerifiedName>,
+pub(super) enum Peer {
+    /// A chain to `ca_file`, and a certificate for one of `names`, if there are any; `pinned`: one that is in `ca_file`.
+    Chain { ca_file: At<PathBuf>, names: Vec<VerifiedName>, pinned: bool },
+    /// The key of a certificate in `ca_file`.
+    Key { ca_file: At<PathBuf> },
+    /// Nothing.
+    Anybody,
 }
 
 /// The files of `cert` and `key`.
@@ -78,12 +80,18 @@ impl StunnelService {
 
     /// `checkHost` and `checkIP`: the peer's certificate has to be for one of them.
     pub fn verified_names(&self) -> &[VerifiedName] {
-        &self.peer.names
+        match &self.peer {
+            Peer::Chain { names, .. } => names,
+            Peer::Key { .. } | Peer::Anybody => &[],
+        }
     }
 
     /// `CAfile`, if the peer is verified at all.
     pub fn ca_file(&self) -> Option<&Path> {
-        self.peer.ca_file.as_ref().map(|at| at.value.as_path())
+        match &self.peer {
+            Peer::Chain { ca_file, .. } | Peer::Key { ca_file } => Some(&ca_file.value),
+            Peer::Anybody => None,
+        }
     }
 
     /// What is sent as server name: a name or nothing.
@@ -183,21 +191,20 @@ impl StunnelService {
     }
 
     fn verifier(&self) -> Result<PeerVerifier, StunnelError> {
-        let Peer { chain, pinned, ca_file: Some(ca_file), names } = &self.peer else {
-            return Ok(PeerVerifier::danger_accept_any_certificate());
-        };
-        let pins = || pins(&ca_file.value).map_err(|source| StunnelError::PinFile { line: ca_file.line, source });
         let refused = |source| self.refused(source);
-        if !chain {
-            return PeerVerifier::pinned(pins()?).map_err(refused);
+        match &self.peer {
+            Peer::Chain { ca_file, names, pinned } => {
+                let roots = Roots::from_file(&ca_file.value)
+                    .map_err(|source| StunnelError::CaFile { line: ca_file.line, source })?;
+                let verifier = match names.as_slice() {
+                    [] => PeerVerifier::danger_accept_any_name(roots),
+                    names => PeerVerifier::check_host(roots, names.to_vec()).map_err(refused)?,
+                };
+                if *pinned { verifier.also_pinned(pins(ca_file)?).map_err(refused) } else { Ok(verifier) }
+            }
+            Peer::Key { ca_file } => PeerVerifier::pinned(pins(ca_file)?).map_err(refused),
+            Peer::Anybody => Ok(PeerVerifier::danger_accept_any_certificate()),
         }
-        let roots =
-            Roots::from_file(&ca_file.value).map_err(|source| StunnelError::CaFile { line: ca_file.line, source })?;
-        let verifier = match names.as_slice() {
-            [] => PeerVerifier::danger_accept_any_name(roots),
-            names => PeerVerifier::check_host(roots, names.to_vec()).map_err(refused)?,
-        };
-        if *pinned { verifier.also_pinned(pins()?).map_err(refused) } else { Ok(verifier) }
     }
 }
 
@@ -206,13 +213,16 @@ const HOLD: Duration = Duration::from_secs(30);
 
 /// The keys of all certificates of a file. stunnel compares certificates of the peer's subject only, which a key does
 /// not need: nobody else has it.
-fn pins(path: &Path) -> Result<Vec<SpkiPin>, PinError> {
-    let file = fs::read(path).map_err(|e| PinError::Certificate(e.into()))?;
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(&file).collect::<Result<_, _>>().map_err(|e| PinError::Certificate(e.into()))?;
-    match certificates.as_slice() {
+fn pins(At { line, value: path }: &At<PathBuf>) -> Result<Vec<SpkiPin>, StunnelError> {
+    let unusable = |source| StunnelError::PinFile { line: *line, source };
+    let file = fs::read(path).map_err(|e| unusable(PinError::Certificate(e.into())))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&file)
+        .collect::<Result<_, _>>()
+        .map_err(|e| unusable(PinError::Certificate(e.into())))?;
+    let pins: Result<Vec<_>, _> = match certificates.as_slice() {
         // DER, or nothing of the kind.
         [] => SpkiPin::of_certificate(&file).map(|pin| vec![pin]),
         certificates => certificates.iter().map(|der| SpkiPin::of_certificate(der)).collect(),
-    }
+    };
+    pins.map_err(unusable)
 }

@@ -18,10 +18,10 @@ use std::{
 
 use clap::Parser;
 use efs_tls::{StunnelConfig, StunnelForeground, StunnelImport, StunnelService};
-use secure_connector::{Listen, LocalAddr, TlsConnector, Tunnel, TunnelBuilder, error_chain};
+use secure_connector::{Listen, Tunnel, error_chain};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -170,8 +170,11 @@ impl Services {
         for service in config.services() {
             let before = self.0.iter().find(|running| running.listens_like(service));
             let (listen, listener) = match before.map(|running| &running.listener) {
-                Some(Some(listener)) => keep_a_copy(Listen::Bound(listener.try_clone()?))?,
-                _ => keep_a_copy(service.listen()?)?,
+                Some(Some(listener)) => with_copy(listener.try_clone()?)?,
+                _ => match service.listen()? {
+                    Listen::Bound(listener) => with_copy(listener)?,
+                    other => (other, None),
+                },
             };
             let tunnel = service.tunnel_on(listen).await?;
             match (before, service.accept().unix()) {
@@ -180,12 +183,11 @@ impl Services {
             }
         }
         for retired in self.0.drain(..) {
-            // Until its last connection has ended.
-            tokio::spawn(async move { retired.tunnel.drain(Duration::MAX).await });
+            retired.retire().await;
         }
         self.0 = started;
         for (service, tunnel) in waiting {
-            match start_when_free(tunnel, service.accept()).await {
+            match tunnel.start().await {
                 Ok(tunnel) => self.0.push(Running { service, listener: None, tunnel }),
                 Err(error) => tracing::error!(service = service.name(), error = %error_chain(&error), "stopped"),
             }
@@ -210,29 +212,30 @@ impl Services {
 
 impl Running {
     fn listens_like(&self, service: &StunnelService) -> bool {
-        self.service.accept() == service.accept() && self.service.device() == service.device()
+        let address = |service: &StunnelService| (service.accept().clone(), service.device().map(str::to_owned));
+        let any_port = service.accept().tcp().is_some_and(|address| address.port() == 0);
+        address(&self.service) == address(service) && (!any_port || self.service.name() == service.name())
     }
-}
 
-fn keep_a_copy(listen: Listen) -> io::Result<(Listen, Option<TcpListener>)> {
-    match &listen {
-        Listen::Bound(listener) => Ok((Listen::Bound(listener.try_clone()?), Some(listener.try_clone()?))),
-        _ => Ok((listen, None)),
-    }
-}
-
-/// The tunnel before removes its socket when its listener is closed, which is at once.
-async fn start_when_free(
-    tunnel: TunnelBuilder<TlsConnector>,
-    on: &LocalAddr,
-) -> Result<Tunnel, secure_connector::TunnelError> {
-    for _ in 0..200 {
-        if !on.unix().is_some_and(Path::exists) {
-            break;
+    /// Lets the open connections go on, and returns when there can be no new ones: a Unix socket is removed last.
+    async fn retire(self) {
+        let tunnel = Arc::new(self.tunnel);
+        let draining = Arc::clone(&tunnel);
+        tokio::spawn(async move { draining.drain(Duration::MAX).await });
+        let closed = async {
+            while tunnel.status().accepting || tunnel.local_addr().unix().is_some_and(Path::exists) {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if timeout(Duration::from_secs(1), closed).await.is_err() {
+            tracing::error!(on = %tunnel.local_addr(), "the listener before does not close");
         }
-        sleep(Duration::from_millis(5)).await;
     }
-    tunnel.start().await
+}
+
+fn with_copy(listener: TcpListener) -> io::Result<(Listen, Option<TcpListener>)> {
+    let copy = listener.try_clone()?;
+    Ok((Listen::Bound(listener), Some(copy)))
 }
 
 /// What a signal asks for.
