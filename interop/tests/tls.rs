@@ -199,14 +199,14 @@ async fn assert_echo(address: SocketAddr, len: usize) {
         let sent = sent.clone();
         async move {
             to.write_all(&sent).await.unwrap();
-            to.shutdown().await.unwrap();
             to
         }
     });
-    let mut answer = Vec::with_capacity(len);
-    from.read_to_end(&mut answer).await.unwrap();
+    // Ended only when all is back: stunnel, when busy, now and then loses the rest after the end of our half.
+    let mut answer = vec![0; len];
+    from.read_exact(&mut answer).await.unwrap();
     sending.await.unwrap();
-    assert!(answer == sent, "{} bytes came back of {len}, or other ones", answer.len());
+    assert!(answer == sent, "other bytes came back");
 }
 
 /// Bytes that no compression or block repetition makes equal by chance; the same on every run.
