@@ -50,8 +50,8 @@ impl Failover {
     ) -> Result<TlsStream<Socket>, ConnectError> {
         let (total, called) = (self.timeouts.of(Stage::Total), Instant::now());
         // That we have no certificate yet is not the target's doing and must not count against it.
-        let identity = first_identity(identity, self.timeouts.of(Stage::Identity).min(total));
-        let look_up = self.look_up.current(&self.file_system, self.timeouts.of(Stage::Dns).min(total));
+        let identity = first_identity(identity, self.timeouts.of(Stage::Identity));
+        let look_up = self.look_up.current(&self.file_system, self.timeouts.of(Stage::Dns));
         let ready = async { tokio::join!(look_up, identity) };
         let Ok((known, identity)) = timeout(total, ready).await else {
             return Err(ConnectError::Timeout { stage: Stage::Total, limit: total });

@@ -15,7 +15,7 @@ use secure_connector_testkit::{
     misbehaving,
     nfs::{HelloOutcome, nfs_hello},
 };
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 use crate::region::{FILE_SYSTEM, NAME, Names, Region, later, name, zone};
 
@@ -155,28 +155,31 @@ async fn when_no_target_works_the_error_has_each_attempt_and_the_next_call_tries
 }
 
 #[tokio::test]
-async fn a_target_that_is_silent_gets_its_share_of_the_time_and_the_last_one_what_is_left() {
+async fn a_target_that_is_silent_has_5_s_and_the_last_one_all_that_is_left() {
     let region = Region::start(1).await;
-    let silent = misbehaving::black_hole().await.unwrap();
-    let targets = vec![
-        MountTarget::addresses([silent.addr()]).in_zone(zone(9)),
-        MountTarget::addresses([region.address(1)]).in_zone(zone(1)),
-    ];
-    let limit = Duration::from_millis(600);
-    let timeouts = Timeouts::default().with(Stage::Total, limit);
-    let targets = MountTargets::new(targets).our_zone(zone(9));
+    let silent = misbehaving::silent().await.unwrap();
+    let silence = async |connections, lasts| {
+        while silent.connections() < connections {
+            tokio::task::yield_now().await;
+        }
+        later(lasts).await;
+    };
+    let timeouts = Timeouts::default().with(Stage::Tls, 60 * SECOND);
+    let mute = MountTarget::addresses([silent.addr()]).in_zone(zone(9));
+    let working = MountTarget::addresses([region.address(1)]);
+    let targets = MountTargets::new(vec![working, mute.clone()]).our_zone(zone(9));
     let connector = region.builder(targets).timeouts(timeouts).build().await.unwrap();
-    let (n, reason) = region.connect(&connector).await;
+    let ((n, reason), ()) = tokio::join!(region.connect(&connector), silence(1, 6 * SECOND));
     assert_eq!(n, 1);
-    let failed = format!("{} has just failed: connecting took longer than 2", silent.addr());
-    assert!(reason.contains(&failed), "half of 600 ms, less what the identity took: {reason}");
+    let failed = format!("; {} has just failed: connecting took longer than 5s", silent.addr());
+    assert!(reason.ends_with(&failed), "{reason}");
 
-    let only = MountTargets::new(vec![MountTarget::addresses([silent.addr()])]);
-    let timeouts = Timeouts::default().with(Stage::Total, Duration::from_millis(100));
-    let error = region.builder(only).timeouts(timeouts).build().await.unwrap().connect().await.unwrap_err();
+    let only = region.builder(MountTargets::new(vec![mute])).timeouts(timeouts).build().await.unwrap();
+    let (failed, ()) = tokio::join!(only.connect(), silence(2, 30 * SECOND));
+    let error = failed.unwrap_err();
     let ConnectError::NoTarget { attempts } = &error else { panic!("{error:?}") };
     let ConnectError::Timeout { stage: Stage::Total, limit } = attempts[0].error else { panic!("{attempts:?}") };
-    assert!(limit > Duration::from_millis(20) && limit <= Duration::from_millis(100), "{limit:?}");
+    assert!(limit > 20 * SECOND && limit <= 30 * SECOND, "{limit:?}");
 }
 
 #[tokio::test]
@@ -302,6 +305,33 @@ async fn what_is_wrong_with_us_is_not_blamed_on_a_target() {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn an_identity_that_does_not_come_is_waited_for_once_and_not_longer_than_the_whole_may_take() {
+    let region = Region::start(2).await;
+    let seconds = |identity, total| {
+        let timeouts = Timeouts::default().with(Stage::Identity, identity * SECOND);
+        timeouts.with(Stage::Total, total * SECOND)
+    };
+    for (timeouts, expected) in [(seconds(10, 30), 10), (seconds(10, 7), 7)] {
+        let never = || Arc::new(Notify::new());
+        let targets = MountTargets::new(region.targets()).our_zone(zone(1));
+        let slow = Slow { asked: never(), release: never(), refuse: false };
+        let builder = region.reach(EfsConnector::iam(name(), slow)).mount_targets(targets).timeouts(timeouts);
+        let connector = builder.build().await.unwrap();
+        tokio::time::pause();
+        let started = Instant::now();
+        let error = connector.connect().await.unwrap_err();
+        match &error {
+            ConnectError::NoIdentity(unavailable) if expected == 10 => assert!(unavailable.pending),
+            ConnectError::Timeout { stage: Stage::Total, .. } if expected == 7 => {}
+            _ => panic!("{error:?}"),
+        }
+        assert_eq!(started.elapsed().as_secs(), expected);
+        tokio::time::resume();
+    }
+    assert_eq!((region.connections(1), region.connections(2)), (0, 0));
 }
 
 #[tokio::test]
