@@ -1,7 +1,7 @@
 //! Each fault of the proxy, seen from both of its sides.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use secure_connector_testkit::{Fault, FaultProxy, Plan, Script};
@@ -37,7 +37,7 @@ async fn what_nothing_happens_to_is_passed_on_with_half_closes_and_resets() {
         let (resetting, mut reset) = if client_resets { (client, upstream) } else { (upstream, client) };
         resetting.set_zero_linger().unwrap();
         drop(resetting);
-        assert_eq!(reset.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(read_byte(&mut reset).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
     assert_eq!(proxy.counters().resets, 0);
 }
@@ -105,7 +105,7 @@ async fn in_a_black_hole_nothing_arrives_and_nothing_ends_until_it_is_struck() {
         let Setup { listener, proxy } = Setup::new(Script::default().up(2, Fault::BlackHole)).await;
         let (mut client, mut upstream) = pair(&proxy, &listener).await;
         client.write_all(b"abc").await.unwrap();
-        assert_eq!([upstream.read_u8().await.unwrap(), upstream.read_u8().await.unwrap()], *b"ab");
+        assert_eq!([read_byte(&mut upstream).await.unwrap(), read_byte(&mut upstream).await.unwrap()], *b"ab");
         upstream.write_all(b"abc").await.unwrap();
         for end in [&mut client, &mut upstream] {
             assert!(timeout(NOTHING_COMES, end.read_u8()).await.is_err());
@@ -130,18 +130,18 @@ async fn a_delay_holds_back_every_piece_of_its_direction_until_it_is_ended() {
     for seconds in [0, 60, 60, 0] {
         let start = Instant::now();
         client.write_all(b"x").await.unwrap();
-        assert_eq!(upstream.read_u8().await.unwrap(), b'x');
+        assert_eq!(read_byte(&mut upstream).await.unwrap(), b'x');
         assert_eq!(start.elapsed().as_secs(), seconds);
         upstream.write_all(b"y").await.unwrap();
-        assert_eq!(client.read_u8().await.unwrap(), b'y');
+        assert_eq!(read_byte(&mut client).await.unwrap(), b'y');
         assert_eq!(start.elapsed().as_secs(), seconds);
     }
     assert_eq!(proxy.strike(Fault::Delay(5 * SECOND)), 1);
     let start = Instant::now();
     client.write_all(b"x").await.unwrap();
-    upstream.read_u8().await.unwrap();
+    read_byte(&mut upstream).await.unwrap();
     upstream.write_all(b"y").await.unwrap();
-    client.read_u8().await.unwrap();
+    read_byte(&mut client).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 10);
     assert_eq!(proxy.counters().delays, 3);
 }
@@ -168,20 +168,23 @@ async fn a_strike_hits_those_under_way_and_a_new_plan_those_to_come() {
     let mut struck = vec![pair(&proxy, &listener).await, pair(&proxy, &listener).await];
     let gone = pair(&proxy, &listener).await;
     drop(gone);
-    while proxy.live() > 2 {
-        tokio::task::yield_now().await;
-    }
+    limited(async {
+        while proxy.live() > 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(proxy.strike(Fault::Corrupt), 2);
     for (client, upstream) in &mut struck {
         for byte in [!7, 7] {
             client.write_all(&[7]).await.unwrap();
-            assert_eq!(upstream.read_u8().await.unwrap(), byte);
+            assert_eq!(read_byte(upstream).await.unwrap(), byte);
         }
     }
-    proxy.set_plan(Script::default().up(0, Fault::Cut));
+    proxy.set_plan(Plan::sequence([Script::default().up(0, Fault::Cut)]));
     let (mut client, mut upstream) = struck.pop().unwrap();
     client.write_all(&[7]).await.unwrap();
-    assert_eq!(upstream.read_u8().await.unwrap(), 7);
+    assert_eq!(read_byte(&mut upstream).await.unwrap(), 7);
     let (mut later, _upstream) = pair(&proxy, &listener).await;
     assert_eq!(read_to_end(&mut later).await.unwrap(), b"");
 }
@@ -198,12 +201,12 @@ async fn a_closed_port_refuses_while_connections_go_on_and_the_same_port_opens_a
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         }
         client.write_all(&[7]).await.unwrap();
-        assert_eq!(upstream.read_u8().await.unwrap(), 7);
+        assert_eq!(read_byte(&mut upstream).await.unwrap(), 7);
         proxy.accept_connections().await.unwrap();
         proxy.accept_connections().await.unwrap();
         let (mut client, mut upstream) = pair(&proxy, &listener).await;
         client.write_all(&[8]).await.unwrap();
-        assert_eq!(upstream.read_u8().await.unwrap(), 8);
+        assert_eq!(read_byte(&mut upstream).await.unwrap(), 8);
     }
     assert_eq!(proxy.counters().connections, 3);
 }
@@ -213,7 +216,7 @@ async fn a_dead_upstream_resets_the_client() {
     let Setup { listener, proxy } = Setup::new(Plan::transparent()).await;
     drop(listener);
     let mut client = TcpStream::connect(proxy.addr()).await.unwrap();
-    assert_eq!(client.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(read_byte(&mut client).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!((proxy.counters().connections, proxy.counters().upstream_failures), (1, 1));
 }
 
@@ -298,13 +301,23 @@ impl Setup {
 
 /// Both ends of a connection through the proxy: the client's and the upstream's.
 async fn pair(proxy: &FaultProxy, listener: &TcpListener) -> (TcpStream, TcpStream) {
-    let (client, upstream) = tokio::join!(TcpStream::connect(proxy.addr()), listener.accept());
+    let both = async { tokio::join!(TcpStream::connect(proxy.addr()), listener.accept()) };
+    let (client, upstream) = limited(both).await;
     (client.unwrap(), upstream.unwrap().0)
 }
 
-async fn read_to_end(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+async fn read_byte(stream: &mut TcpStream) -> io::Result<u8> {
+    limited(stream.read_u8()).await
+}
+
+/// More than any of these takes, so that what never comes is a failure and not a wait. Paused clocks count it too.
+async fn limited<T>(waiting: impl Future<Output = T>) -> T {
+    timeout(100 * SECOND, waiting).await.unwrap()
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut received = Vec::new();
-    stream.read_to_end(&mut received).await.map(|_| received)
+    limited(stream.read_to_end(&mut received)).await.map(|_| received)
 }
 
 /// Bytes that are not equal by chance.

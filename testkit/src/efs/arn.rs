@@ -14,6 +14,10 @@ pub(crate) fn partition(region: &str) -> &'static str {
     BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
+pub(crate) fn service(arn: &str) -> Option<&str> {
+    arn.split(':').nth(2)
+}
+
 pub(crate) fn account(arn: &str) -> Option<&str> {
     arn.split(':').nth(4)
 }
@@ -28,20 +32,19 @@ pub(crate) type Role<'a> = (&'a str, &'a str, &'a str);
 
 /// The role whose ARN this is.
 pub(crate) fn role(arn: &str) -> Option<Role<'_>> {
-    let (partition, account, path_and_name) = of_kind(arn, "iam", "role/")?;
+    let (partition, account, path_and_name) = of_kind(arn, "role/")?;
     Some((partition, account, path_and_name.rsplit('/').next()?))
 }
 
 /// The role that this is the ARN of a session of. It does not tell the role's path.
 pub(crate) fn role_of_session(arn: &str) -> Option<Role<'_>> {
-    let (partition, account, name_and_session) = of_kind(arn, "sts", "assumed-role/")?;
+    let (partition, account, name_and_session) = of_kind(arn, "assumed-role/")?;
     Some((partition, account, name_and_session.split_once('/')?.0))
 }
 
-/// Partition, account and the rest of an ARN of this service and kind of resource.
-fn of_kind<'a>(arn: &'a str, service: &str, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
+/// Partition, account and the rest of an ARN of this kind of resource.
+fn of_kind<'a>(arn: &'a str, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let mut parts = arn.splitn(6, ':').skip(1);
-    let (partition, found, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let rest = parts.next()?.strip_prefix(kind)?;
-    (found == service).then_some((partition, account, rest))
+    let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some((partition, account, parts.next()?.strip_prefix(kind)?))
 }

@@ -75,6 +75,7 @@ fn a_principal_is_meant_by_its_arn_its_role_its_account_or_as_everybody() {
         (json!({ "AWS": USER }), false, false, true, false),
         (json!({ "AWS": "arn:aws:iam::123456789012:user/alice" }), false, false, false, false),
         (json!({ "AWS": [USER, ROLE] }), true, true, true, false),
+        (json!({ "AWS": "arn:aws:sts::123456789012:federated-user/app" }), false, false, false, false),
     ] {
         let statement = json!([{ "Effect": "Allow", "Principal": pattern, "Action": "elasticfilesystem:Client*" }]);
         for (arn, expected) in [(ROLE, role), (SESSION, session), (USER, user)] {
@@ -167,6 +168,7 @@ fn a_keys_own_actions_add_to_the_policy_and_decide_for_the_account() {
         json!([{ "Effect": "Allow", "Principal": { "AWS": principal }, "Action": action }])
     };
     let (here, there) = ("123456789012", "210987654321");
+    let named_besides = |principals: &[&str]| json!([{ "Effect": "Allow", "Principal": { "AWS": principals }, "Action": "elasticfilesystem:Client*" }]);
     for (statements, account, own, expected) in [
         // "Prevent anonymous access" of the console: who may mount is left to identity-based policies.
         (allow("*", "Client?*t*ess"), here, Some(vec![Mount]), "m-r"),
@@ -176,6 +178,8 @@ fn a_keys_own_actions_add_to_the_policy_and_decide_for_the_account() {
         (allow(here, "Client*"), here, None, "mwr"),
         (allow(here, "Client*"), here, Some(vec![Mount, RootAccess]), "m-r"),
         (allow(here, "ClientMount"), here, Some(vec![Mount, Write]), "mw-"),
+        (named_besides(&[here, ROLE]), here, Some(vec![]), "mwr"),
+        (named_besides(&[ROLE, here]), here, Some(vec![]), "mwr"),
         // Across accounts both have to allow.
         (allow(ROLE, "Client*"), there, None, "mwr"),
         (allow(ROLE, "Client*"), there, Some(vec![Mount]), "m--"),

@@ -159,6 +159,21 @@ fn what_is_missing_or_malformed_is_named_with_its_place() {
             format!("Statement[1].Principal: expected {arn}, found \"arn:aws:iam::123456789012:group/staff\""),
         ),
         (
+            "Principal",
+            json!({ "AWS": "arn:aws:sts::123456789012:role/app" }),
+            format!("Statement[1].Principal: expected {arn}, found \"arn:aws:sts::123456789012:role/app\""),
+        ),
+        (
+            "Principal",
+            json!({ "AWS": "arn:aws:iam::123456789012:role/" }),
+            format!("Statement[1].Principal: expected {arn}, found \"arn:aws:iam::123456789012:role/\""),
+        ),
+        (
+            "Principal",
+            json!({ "AWS": "urn:aws:iam::123456789012:root" }),
+            format!("Statement[1].Principal: expected {arn}, found \"urn:aws:iam::123456789012:root\""),
+        ),
+        (
             "Action",
             json!({ "elasticfilesystem": "ClientMount" }),
             "Statement[1].Action: expected one or more strings, found an object".to_owned(),

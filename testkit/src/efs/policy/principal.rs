@@ -35,12 +35,14 @@ impl PrincipalPattern {
         let account = arn::account(value).filter(|id| is_account(id))?;
         // IAM takes no wildcard within a principal's ARN.
         let is_plain = value.starts_with("arn:") && !value.contains(['*', '?']);
-        let (kind, rest) = match arn::resource(value).filter(|_| is_plain)? {
-            "root" => return Some(Self::Account(account.to_owned())),
-            resource => resource.split_once('/')?,
-        };
-        let is_principal = matches!(kind, "user" | "role" | "assumed-role" | "federated-user") && !rest.is_empty();
-        is_principal.then(|| Self::Arn(value.to_owned()))
+        let service = arn::service(value).filter(|_| is_plain)?;
+        match (service, arn::resource(value)?.split_once('/')) {
+            ("iam", None) if value.ends_with(":root") => Some(Self::Account(account.to_owned())),
+            ("iam", Some(("user" | "role", name))) | ("sts", Some(("assumed-role" | "federated-user", name))) => {
+                (!name.is_empty()).then(|| Self::Arn(value.to_owned()))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn matches(&self, principal: &Principal) -> Option<Match> {
