@@ -1,0 +1,2 @@
+//! SPIFFE identities and mTLS.
+#![cfg_attr(docsrs, feature(doc_cfg))]
