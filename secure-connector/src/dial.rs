@@ -103,8 +103,14 @@ impl Dial {
         }
     }
 
-    /// Opens a transport. Dropping the future gives up every attempt.
-    pub(crate) async fn open(
+    /// Opens a transport, without any security: for a look at what listens there. Connections are made by a connector.
+    ///
+    /// The limits are those of [`Stage::Dns`] and [`Stage::Tcp`]; how long each took is entered in `timings`. Dropping the
+    /// future gives up every attempt.
+    ///
+    /// # Errors
+    /// [`ConnectError::Dns`], [`ConnectError::Connect`], [`ConnectError::ConnectUnix`], [`ConnectError::Timeout`].
+    pub async fn open(
         &self,
         options: &TcpOptions,
         timeouts: &Timeouts,

@@ -198,6 +198,8 @@ pub enum Warning {
     },
     /// TLS 1.2 sent our certificate unencrypted, and it holds something that others should not see.
     IdentitySentInClear,
+    /// The peer serves clients that do not authenticate.
+    AuthenticationOptional,
     /// Anything else, in words.
     Other(String),
 }
@@ -390,6 +392,9 @@ impl fmt::Display for Warning {
             ),
             Self::IdentitySentInClear => f.write_str(
                 "TLS 1.2 sent our certificate unencrypted, and it holds a session token: set the minimum version to TLS 1.3",
+            ),
+            Self::AuthenticationOptional => f.write_str(
+                "the peer serves clients that do not authenticate: whoever reaches its port is let in without credentials",
             ),
             Self::Other(what) => f.write_str(what),
         }

@@ -89,6 +89,29 @@ fn any_of_several_names_will_do_and_the_report_says_which() {
 }
 
 #[test]
+fn a_name_added_later_will_do_beside_the_first_and_takes_no_check_off() {
+    let pki = pki("root");
+    let node = pki.leaf().dns("node-1.example").issue().unwrap();
+    let (localhost_only, chain) = (check_host(roots(&pki)), node.chain_der());
+    let mut presented = PresentedNames::default();
+    presented.dns.push("node-1.example".into());
+    match localhost_only.judge(chain, at()).unwrap_err() {
+        ConnectError::Identity { presented: found, .. } => assert_eq!(*found, presented),
+        other => panic!("{other:?}"),
+    }
+    let either = localhost_only.clone().or_host("node-1.example".parse().unwrap());
+    accepted(&either, chain, &Verified::DnsName("node-1.example".into()), &[]);
+    accepted(&either, pki.leaf().dns("localhost").issue().unwrap().chain_der(), &localhost(), &[]);
+    assert!(
+        matches!(localhost_only.judge(chain, at()), Err(ConnectError::Identity { .. })),
+        "the first stays as it was"
+    );
+    let pinned = PeerVerifier::pinned([pin(&pki.leaf().dns("other").issue().unwrap())]).unwrap();
+    let error = pinned.or_host("node-1.example".parse().unwrap()).judge(chain, at()).unwrap_err();
+    assert!(matches!(error, ConnectError::Untrusted { reason: Untrusted::PinMismatch { .. }, .. }), "{error:?}");
+}
+
+#[test]
 fn an_address_matches_an_address_entry_only() {
     let pki = pki("Root");
     let as_text = pki.leaf().dns("10.0.0.9").common_name("10.0.0.9").issue().unwrap();

@@ -126,6 +126,19 @@ impl PeerVerifier {
         Self::new(Proof::Nothing)
     }
 
+    /// A certificate for `name` will do too: for a member of a cluster that a verified peer has named. A verifier that
+    /// compares no names stays as it is.
+    #[must_use]
+    pub fn or_host(self, name: VerifiedName) -> Self {
+        let mut policy = Arc::unwrap_or_clone(self.0);
+        if let Proof::Chain(Chain { name: Name::AnyOf(names), .. }) = &mut policy.proof
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+        Self(Arc::new(policy))
+    }
+
     /// In addition, the certificate's key is one of `pins`, or one of those given before.
     ///
     /// # Errors
