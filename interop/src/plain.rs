@@ -3,6 +3,7 @@
 use std::io::{Read, Result, Write, copy, sink as nowhere};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 /// Sends back what it gets, then closes its side.
 ///
@@ -30,6 +31,19 @@ pub fn sink() -> Result<SocketAddr> {
 /// The listener could not be bound.
 pub fn source(bytes: u64) -> Result<SocketAddr> {
     serve(move |stream| copy(&mut std::io::repeat(0).take(bytes), &mut &*stream))
+}
+
+/// Swallows what it gets, and answers that long after its end.
+///
+/// # Errors
+/// The listener could not be bound.
+pub fn late_answer(delay: Duration, answer: &'static [u8]) -> Result<SocketAddr> {
+    serve(move |stream| {
+        let received = copy(&mut &*stream, &mut nowhere())?;
+        thread::sleep(delay);
+        (&*stream).write_all(answer)?;
+        Ok(received)
+    })
 }
 
 fn serve(answer: impl Fn(&TcpStream) -> Result<u64> + Copy + Send + 'static) -> Result<SocketAddr> {

@@ -219,6 +219,28 @@ fn one_file_serves_stunnel_and_efs_stunnel_alike() {
     }
 }
 
+/// A server that answers half a second after the client has finished: with `TIMEOUTclose = 0` nobody waits for it.
+#[test]
+fn timeout_close_means_the_same_to_stunnel_and_efs_stunnel() {
+    let pem = PemFiles::new(NAME).unwrap();
+    let late = plain::late_answer(Duration::from_millis(500), b"late").unwrap();
+    let files = format!("cert = {}\nkey = {}", pem.server_cert(), pem.server_key());
+    let server = stunnel(&format!("{files}\nTIMEOUTclose = 60\nconnect = {late}")).unwrap();
+    let text = to_echo_server(&pem, &server).replace("fips = no\n", "");
+    for (limit, expected) in [("0", ""), ("60", "late")] {
+        let text = text.replace("TIMEOUTclose = 0\n", &format!("TIMEOUTclose = {limit}\n"));
+        for program in [Path::new("stunnel4"), program()] {
+            let tunnel = start(program, &text);
+            let mut client = connect(&tunnel);
+            client.write_all(b"done").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, expected, "{} with TIMEOUTclose = {limit}", program.display());
+        }
+    }
+}
+
 #[test]
 fn a_reload_leaves_connections_alone_and_a_file_that_cannot_be_used_leaves_everything() {
     let pem = PemFiles::new(NAME).unwrap();

@@ -61,8 +61,8 @@ use crate::SecureConnector;
 ///   without having sent a byte. One that sent something and then closed cannot be told from one that half-closed: it
 ///   keeps its place.
 /// - **Half-close** is carried through both ways: the end of one direction becomes the writing side's `shutdown` (TLS:
-///   `close_notify`), and the other direction goes on for as long as it likes. stunnel's `TIMEOUTclose` has no
-///   counterpart; a half-closed connection that falls quiet ends by the idle timeout.
+///   `close_notify`), and the other direction goes on for as long as it likes, unless
+///   [`TunnelBuilder::close_timeout`] says otherwise; a half-closed connection that falls quiet ends by the idle timeout.
 /// - **Truncation stays visible.** Whatever ends the upstream other than its own end of stream resets the local side;
 ///   stunnel reports a clean end there. Everything that arrived is written to the local side first; what its kernel
 ///   buffer has no room for is lost with the reset. A local reset drops the upstream without `shutdown`, so that the

@@ -184,9 +184,8 @@ impl<'a> Judge<'a> {
     }
 
     fn close_timeout(&mut self, given: Option<At<Duration>>) -> Duration {
-        if let Some(At { line, .. }) = given {
-            let instead = "a connection that one side has finished goes on until the other side has, or TIMEOUTidle";
-            self.warn(StunnelWarning::NotApplied { line, option: "TIMEOUTclose", instead });
+        if let Some(At { line, value: Duration::ZERO }) = given {
+            self.warn(StunnelWarning::AnswersCutOff { line });
         }
         value(given).unwrap_or(TIMEOUT_CLOSE)
     }

@@ -119,7 +119,7 @@ impl StunnelService {
         self.idle_timeout
     }
 
-    /// `TIMEOUTclose`: how long stunnel would wait for the other side of a connection that one side has finished.
+    /// `TIMEOUTclose`: how long a connection that one side has finished waits for the other to say something.
     pub fn close_timeout(&self) -> Duration {
         self.close_timeout
     }
@@ -174,7 +174,8 @@ impl StunnelService {
         let tunnel = Tunnel::builder(self.connector().await?)
             .listen(listener)
             .hold(if self.retry { HOLD } else { Duration::ZERO })
-            .idle_timeout(IdleTimeout::After(self.idle_timeout));
+            .idle_timeout(IdleTimeout::After(self.idle_timeout))
+            .close_timeout(IdleTimeout::After(self.close_timeout));
         Ok(if self.remote_clients { tunnel.danger_accept_remote_clients() } else { tunnel })
     }
 

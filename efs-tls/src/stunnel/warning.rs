@@ -34,6 +34,11 @@ pub enum StunnelWarning {
         /// Where.
         line: usize,
     },
+    /// `TIMEOUTclose = 0`: what the peer says after the local side has finished is lost, as in stunnel.
+    AnswersCutOff {
+        /// Where.
+        line: usize,
+    },
     /// An option has no effect here.
     NotApplied {
         /// Where.
@@ -73,7 +78,10 @@ impl StunnelWarning {
     /// The line that it is about.
     pub fn line(&self) -> usize {
         match self {
-            Self::Permitted { line, .. } | Self::NoTls13 { line } | Self::NotApplied { line, .. } => *line,
+            Self::Permitted { line, .. }
+            | Self::NoTls13 { line }
+            | Self::AnswersCutOff { line }
+            | Self::NotApplied { line, .. } => *line,
         }
     }
 }
@@ -99,6 +107,10 @@ impl fmt::Display for StunnelWarning {
             Self::NoTls13 { line } => {
                 write!(f, "line {line}: TLS 1.3 is ruled out; TLS 1.2 sends the client certificate unencrypted")
             }
+            Self::AnswersCutOff { line } => write!(
+                f,
+                "line {line}: `TIMEOUTclose = 0` loses what the peer says after the local side has finished; NFS says nothing then"
+            ),
             Self::NotApplied { line, option, instead } => write!(f, "line {line}: `{option}` has no effect: {instead}"),
         }
     }

@@ -72,7 +72,7 @@ fn program(row: &Value, config: &StunnelConfig, weaknesses: &[StunnelWeakness]) 
         false => StunnelForeground::Quiet,
     };
     let mut expected: Vec<String> = weaknesses.iter().map(|weakness| format!("{weakness:?}")).collect();
-    expected.extend(["NoTls13", "TIMEOUTclose"].map(str::to_owned));
+    expected.extend(["NoTls13", "AnswersCutOff"].map(str::to_owned));
     if s3_files {
         let proxy = ["proxy_logging_level", "proxy_logging_max_bytes", "proxy_logging_file_count"];
         expected.extend(proxy.iter().chain(&["cloud_watch_metrics", "cloud_watch_logs"]).map(ToString::to_string));
@@ -85,6 +85,7 @@ fn program(row: &Value, config: &StunnelConfig, weaknesses: &[StunnelWeakness]) 
             StunnelWarning::Permitted { weakness, .. } => format!("{weakness:?}"),
             StunnelWarning::NotApplied { option, .. } => option.to_string(),
             StunnelWarning::NoTls13 { .. } => "NoTls13".to_owned(),
+            StunnelWarning::AnswersCutOff { .. } => "AnswersCutOff".to_owned(),
             other => format!("{other:?}"),
         })
         .collect();

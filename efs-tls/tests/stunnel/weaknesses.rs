@@ -113,7 +113,7 @@ fn what_has_another_effect_than_in_stunnel_is_a_warning() {
     for (line, expected) in [
         (
             "TIMEOUTclose = 0",
-            "line 9: `TIMEOUTclose` has no effect: a connection that one side has finished goes on until the other side has, or TIMEOUTidle",
+            "line 9: `TIMEOUTclose = 0` loses what the peer says after the local side has finished; NFS says nothing then",
         ),
         ("sslVersion = TLSv1.2", "line 9: TLS 1.3 is ruled out; TLS 1.2 sends the client certificate unencrypted"),
         ("sslVersionMax = TLSv1.2", "line 9: TLS 1.3 is ruled out; TLS 1.2 sends the client certificate unencrypted"),

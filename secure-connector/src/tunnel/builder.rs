@@ -35,6 +35,7 @@ pub(super) struct Options {
     pub(super) hold: Duration,
     pub(super) backoff: Backoff,
     pub(super) idle_timeout: IdleTimeout,
+    pub(super) close_timeout: IdleTimeout,
     pub(super) buffer_size: usize,
 }
 
@@ -50,6 +51,7 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
                 hold: Duration::from_secs(30),
                 backoff: Backoff::default(),
                 idle_timeout: IdleTimeout::default(),
+                close_timeout: IdleTimeout::Never,
                 buffer_size: 64 * 1024,
             },
         }
@@ -116,6 +118,17 @@ impl<C: SecureConnector + 'static> TunnelBuilder<C> {
     /// When a connection that carries nothing is ended, by reset on both sides. Default: 12 h, as in stunnel.
     pub fn idle_timeout(mut self, timeout: IdleTimeout) -> Self {
         self.options.idle_timeout = timeout;
+        self
+    }
+
+    /// When a connection that one side has finished, and that carries nothing any more, is ended; stunnel's `TIMEOUTclose`.
+    /// Default: [`Never`](IdleTimeout::Never), which leaves it to the idle timeout.
+    ///
+    /// The time runs while everything that was read has been passed on, and starts anew with every byte. The local side
+    /// sees an end, not a reset, whatever the side that had not finished was still about to say: zero cuts off an answer
+    /// that has not arrived by then.
+    pub fn close_timeout(mut self, timeout: IdleTimeout) -> Self {
+        self.options.close_timeout = timeout;
         self
     }
 

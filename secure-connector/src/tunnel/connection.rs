@@ -23,7 +23,7 @@ pub(super) async fn carry<C: SecureConnector>(connector: Arc<C>, options: Option
         }
         Err(reason) => reason,
     };
-    if reason == CloseReason::Finished {
+    if matches!(reason, CloseReason::Finished | CloseReason::CloseTimeout) {
         local.end_well();
     } else {
         drop(local);
@@ -90,6 +90,12 @@ async fn exchange<S: SecureStream>(upstream: S, options: &Options, local: &Local
             IdleTimeout::Never => pending().await,
         }
     };
+    let half_closed = async {
+        match options.close_timeout {
+            IdleTimeout::After(limit) => entry.progress.half_closed_for(limit).await,
+            IdleTimeout::Never => pending().await,
+        }
+    };
     let end = tokio::select! {
         biased;
         end = relay(local, upstream, options.buffer_size, &entry.progress) => end,
@@ -99,6 +105,7 @@ async fn exchange<S: SecureStream>(upstream: S, options: &Options, local: &Local
             tracing::info!(id = entry.id, local = %entry.peer, "idle, resetting both sides");
             return CloseReason::Idle;
         }
+        () = half_closed => return CloseReason::CloseTimeout,
     };
     match end {
         RelayEnd::Finished => CloseReason::Finished,

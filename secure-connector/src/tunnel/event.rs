@@ -67,7 +67,8 @@ pub enum TunnelEvent {
     },
 }
 
-/// Why a connection ended. All but [`Finished`](Self::Finished) reset what was still open.
+/// Why a connection ended. All but [`Finished`](Self::Finished) and [`CloseTimeout`](Self::CloseTimeout) reset what was
+/// still open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -92,6 +93,8 @@ pub enum CloseReason {
     },
     /// Nothing moved for the whole idle timeout.
     Idle,
+    /// One side had finished, and the other said nothing for the whole close timeout. The local side sees an end.
+    CloseTimeout,
     /// The tunnel ended first, or the connector panicked.
     Aborted,
 }

@@ -155,6 +155,9 @@ const METRICS: &[Metric] = &[
     counter(named!("local_resets_total"), "Connections reset by the local side.", |s| s.local_resets),
     counter(named!("local_left_total"), "Connections left before the upstream was reached.", |s| s.local_left),
     counter(named!("idle_closed_total"), "Connections ended by the idle timeout.", |s| s.idle_closed),
+    counter(named!("close_timeouts_total"), "Half-closed connections ended by the close timeout.", |s| {
+        s.close_timeouts
+    }),
     gauge(named!("last_error_time_seconds"), "When the latest failure happened, in Unix time.", |s| {
         s.last_error.as_ref().and_then(|last| unix_seconds(last.at))
     }),

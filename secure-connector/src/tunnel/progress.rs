@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// Written by the relay, read by whoever asks.
 #[derive(Debug)]
@@ -15,11 +18,19 @@ pub(super) struct Progress {
     began: Instant,
     /// Milliseconds after `began`.
     last_moved: AtomicU64,
+    /// One direction has ended, and nothing that was read is left to be passed on.
+    half_closed: watch::Sender<bool>,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { up: AtomicU64::new(0), down: AtomicU64::new(0), began: Instant::now(), last_moved: AtomicU64::new(0) }
+        Self {
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            began: Instant::now(),
+            last_moved: AtomicU64::new(0),
+            half_closed: watch::Sender::new(false),
+        }
     }
 
     /// Bytes up, bytes down.
@@ -31,6 +42,26 @@ impl Progress {
     pub(super) fn touch(&self) {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_moved.store(elapsed, Relaxed);
+    }
+
+    /// Whether one direction has ended and nothing is left to be passed on in the other.
+    pub(super) fn set_half_closed(&self, now: bool) {
+        if self.half_closed.send_if_modified(|before| std::mem::replace(before, now) != now) {
+            self.touch();
+        }
+    }
+
+    /// Returns when the connection has been half-closed, with nothing moving, for `limit`.
+    pub(super) async fn half_closed_for(&self, limit: Duration) {
+        let mut half_closed = self.half_closed.subscribe();
+        // The sender is `self`: neither wait fails.
+        while half_closed.wait_for(|now| *now).await.is_ok() {
+            tokio::select! {
+                biased;
+                _ = half_closed.wait_for(|now| !*now) => {}
+                () = self.idle_for(limit) => return,
+            }
+        }
     }
 
     /// Returns when nothing has moved for `limit`. Costs a timer per `limit`, not per movement.

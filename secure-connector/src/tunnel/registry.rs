@@ -72,6 +72,7 @@ impl Registry {
             local_resets: 0,
             local_left: 0,
             idle_closed: 0,
+            close_timeouts: 0,
             last_error: None,
         };
         let books = Books { closed, live: BTreeMap::new(), next_id: 0 };
@@ -211,6 +212,7 @@ impl Drop for Entry {
             CloseReason::LocalReset => closed.local_resets += 1,
             CloseReason::LocalLeft => closed.local_left += 1,
             CloseReason::Idle => closed.idle_closed += 1,
+            CloseReason::CloseTimeout => closed.close_timeouts += 1,
             CloseReason::Finished | CloseReason::ConnectFailed { .. } | CloseReason::Aborted => {}
         }
         drop(books);

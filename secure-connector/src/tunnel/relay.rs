@@ -63,6 +63,9 @@ where
         if progress.bytes() != before {
             progress.touch();
         }
+        if relay.up.ended || relay.down.ended {
+            progress.set_half_closed(relay.up.is_empty() && relay.down.is_empty());
+        }
         end.map_or(Poll::Pending, Poll::Ready)
     })
     .await

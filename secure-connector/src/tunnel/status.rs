@@ -51,6 +51,8 @@ pub struct TunnelStatus {
     pub local_left: u64,
     /// Connections ended by the idle timeout.
     pub idle_closed: u64,
+    /// Connections that one side had finished, ended by the close timeout.
+    pub close_timeouts: u64,
     /// The latest failure of any kind that an operator should know.
     pub last_error: Option<LastError>,
 }

@@ -106,6 +106,79 @@ async fn an_idle_connection_is_reset_on_both_sides() {
     assert_eq!(tunnel.status().idle_closed, 1);
 }
 
+/// How a local side that has finished ends with this close timeout, if the far end never says anything more.
+async fn closed_after(limit: Duration) -> Duration {
+    let (builder, mut far_ends) = reachable();
+    let tunnel = builder.close_timeout(IdleTimeout::After(limit)).start().await.unwrap();
+    let mut events = tunnel.events();
+    let mut client = dial(&tunnel).await;
+    client.write_all(b"request").await.unwrap();
+    let mut far = within(far_ends.recv()).await.unwrap();
+    within(far.io.read_exact(&mut [0; 7])).await.unwrap();
+    let started = Instant::now();
+    client.shutdown().await.unwrap();
+    let (end, bytes) = read_all(&mut client).await;
+    assert_eq!((end.unwrap(), bytes), (0, Vec::new()), "an end, not a reset");
+    let took = started.elapsed();
+    assert_eq!(next_close(&mut events).await, (CloseReason::CloseTimeout, 7, 0));
+    assert_eq!(tunnel.status().close_timeouts, 1);
+    assert_eq!(far.near().await, Near::Shutdown);
+    took
+}
+
+#[tokio::test]
+async fn a_half_closed_connection_ends_without_a_reset_when_the_close_timeout_is_over() {
+    const LIMIT: Duration = Duration::from_millis(100);
+    assert!(closed_after(LIMIT).await >= LIMIT);
+    closed_after(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn the_close_timeout_counts_from_the_last_byte_and_leaves_open_connections_alone() {
+    const LIMIT: Duration = Duration::from_millis(400);
+    let (builder, mut far_ends) = reachable();
+    let tunnel = builder.close_timeout(IdleTimeout::After(LIMIT)).start().await.unwrap();
+    let mut events = tunnel.events();
+    let mut client = dial(&tunnel).await;
+    let mut far = within(far_ends.recv()).await.unwrap();
+    // Nobody has finished: quiet for as long as it likes.
+    assert!(tokio::time::timeout(2 * LIMIT, events.recv()).await.is_ok_and(|event| event.is_ok()), "connected");
+    assert!(tokio::time::timeout(2 * LIMIT, next_close(&mut events)).await.is_err());
+    client.shutdown().await.unwrap();
+    let started = Instant::now();
+    for _ in 0..6 {
+        tokio::time::sleep(LIMIT / 4).await;
+        far.io.write_all(b"more").await.unwrap();
+    }
+    far.finish().await;
+    let (end, bytes) = read_all(&mut client).await;
+    assert_eq!((end.unwrap(), bytes), (24, b"more".repeat(6)));
+    assert!(started.elapsed() > LIMIT);
+    assert_eq!(next_close(&mut events).await, (CloseReason::Finished, 0, 24));
+}
+
+/// The local side does not read: what was read of the far end waits to be written, and the time does not run.
+#[tokio::test]
+async fn the_close_timeout_does_not_cut_what_is_on_its_way() {
+    let (builder, mut far_ends) = reachable();
+    let tunnel = builder.close_timeout(IdleTimeout::After(Duration::ZERO)).start().await.unwrap();
+    let mut client = dial(&tunnel).await;
+    let mut far = within(far_ends.recv()).await.unwrap();
+    let sent = {
+        let mut sent = 0;
+        while let Ok(write) = tokio::time::timeout(Duration::from_millis(200), far.io.write(&[7; PIPE])).await {
+            sent += write.unwrap();
+        }
+        sent
+    };
+    client.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(tunnel.status().active, 1);
+    let (end, bytes) = read_all(&mut client).await;
+    end.unwrap();
+    assert_eq!((bytes.len(), tunnel.status().close_timeouts), (sent, 1));
+}
+
 #[tokio::test]
 async fn a_drain_lets_connections_finish_and_cuts_those_that_do_not() {
     let (builder, mut far_ends) = reachable();

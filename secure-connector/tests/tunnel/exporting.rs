@@ -28,6 +28,7 @@ async fn status() -> TunnelStatus {
         &mut status.local_resets,
         &mut status.local_left,
         &mut status.idle_closed,
+        &mut status.close_timeouts,
     ];
     for (counter, value) in counters.into_iter().zip(2..) {
         *counter = value;
@@ -92,6 +93,9 @@ secure_connector_tunnel_local_left_total{fs="a"} 14
 # HELP secure_connector_tunnel_idle_closed_total Connections ended by the idle timeout.
 # TYPE secure_connector_tunnel_idle_closed_total counter
 secure_connector_tunnel_idle_closed_total{fs="a"} 15
+# HELP secure_connector_tunnel_close_timeouts_total Half-closed connections ended by the close timeout.
+# TYPE secure_connector_tunnel_close_timeouts_total counter
+secure_connector_tunnel_close_timeouts_total{fs="a"} 16
 "#;
     assert_eq!(TunnelStatus::prometheus([(&status, [("fs", "a")].as_slice())]), expected);
 }
