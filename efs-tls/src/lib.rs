@@ -60,6 +60,12 @@ mod identity;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use identity::{EfsIdentity, EfsIdentityBuilder, RenewalStatus, renewal_delay};
 
+mod mount_options;
+pub use mount_options::{
+    CredentialSource, MountHelperConfig, MountHelperConfigError, MountHost, MountOptionError, MountOptions, MountRequest,
+    MountRequestError, MountSource, TunnelSpec,
+};
+
 mod mount_target;
 pub use mount_target::MountTargetName;
 
