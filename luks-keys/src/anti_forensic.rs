@@ -1,0 +1,76 @@
+//! The anti-forensic splitter: a key of `n` bytes as 4000 stripes of `n` bytes each, all of which are needed to get it
+//! back, so that a keyslot is dead once any part of it is overwritten (LUKS1 On-Disk Format Specification, section 2.4).
+
+use zeroize::Zeroizing;
+
+use crate::hash::HashAlgorithm;
+
+/// cryptsetup never writes another number of stripes, and reads none.
+pub(crate) const STRIPES: usize = 4000;
+
+/// Gets the key back from its stripes. `key` is as long as one stripe.
+pub(crate) fn merge(hash: HashAlgorithm, stripes: &[u8], key: &mut [u8]) {
+    let Some(stripe_len) = stripes.len().checked_div(STRIPES) else { return };
+    debug_assert_eq!(stripe_len, key.len(), "one stripe is as long as the key");
+    key.fill(0);
+    let last = STRIPES - 1;
+    for (index, stripe) in stripes.chunks_exact(key.len()).take(STRIPES).enumerate() {
+        xor(key, stripe);
+        if index < last {
+            diffuse(hash, key);
+        }
+    }
+}
+
+/// Makes `H(BE32(i) || block_i)` of each block as long as the hash; a short last block keeps its own length.
+fn diffuse(hash: HashAlgorithm, stripe: &mut [u8]) {
+    for (counter, block) in (0_u32..).zip(stripe.chunks_mut(hash.output_len())) {
+        let digest = Zeroizing::new(hash.digest(&[&counter.to_be_bytes(), block]));
+        for (byte, new) in block.iter_mut().zip(digest.iter()) {
+            *byte = *new;
+        }
+    }
+}
+
+fn xor(target: &mut [u8], other: &[u8]) {
+    for (byte, other) in target.iter_mut().zip(other) {
+        *byte ^= other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_split_comes_back_and_one_changed_bit_loses_it() {
+        for (hash, length) in [
+            (HashAlgorithm::Sha256, 64),
+            (HashAlgorithm::Sha1, 32),
+            (HashAlgorithm::Sha512, 24),
+            (HashAlgorithm::Sha1, 9),
+        ] {
+            let key: Vec<u8> = (1..).take(length).collect();
+            let mut stripes = split_by_counting(hash, &key);
+            let mut merged = vec![0; length];
+            merge(hash, &stripes, &mut merged);
+            assert_eq!(merged, key);
+            stripes[length * 17] ^= 1;
+            merge(hash, &stripes, &mut merged);
+            assert_ne!(merged, key);
+        }
+    }
+
+    /// The writing side with stripes that are counted instead of drawn.
+    fn split_by_counting(hash: HashAlgorithm, key: &[u8]) -> Vec<u8> {
+        let mut stripes: Vec<u8> = (0..key.len() * (STRIPES - 1)).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let mut state = vec![0; key.len()];
+        for stripe in stripes.chunks_exact(key.len()) {
+            xor(&mut state, stripe);
+            diffuse(hash, &mut state);
+        }
+        xor(&mut state, key);
+        stripes.extend(state);
+        stripes
+    }
+}
