@@ -46,7 +46,7 @@ pub struct MountOptions {
     pub access_point: Option<AccessPointId>,
     /// `region`.
     pub region: Option<Region>,
-    /// Which mount target: `az`, `mounttargetip`, `crossaccount`.
+    /// `az`: the mount target in this zone.
     pub az: Option<AvailabilityZoneName>,
     /// `mounttargetip`.
     pub mount_target_ip: Option<IpAddr>,
@@ -83,6 +83,13 @@ pub enum CredentialSource {
         /// The absolute path of the file with the token.
         token_file: PathBuf,
     },
+}
+
+impl CredentialSource {
+    /// A role that a web identity token may assume.
+    pub fn web_identity(role_arn: impl Into<String>, token_file: impl Into<PathBuf>) -> Self {
+        Self::WebIdentity { role_arn: role_arn.into(), token_file: token_file.into() }
+    }
 }
 
 impl FromStr for MountOptions {

@@ -1,0 +1,79 @@
+//! Credentials of an ECS task by a path that belongs to one mount. The SDK's provider takes the path of the process.
+
+use std::{fmt, net::SocketAddr, time::SystemTime};
+
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, Result as Provided, error::CredentialsError, future},
+};
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// The task metadata endpoint: http://169.254.170.2.
+const ECS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 170, 2)), 80);
+
+pub(crate) struct ContainerCredentials {
+    endpoint: SocketAddr,
+    path: String,
+}
+
+impl ContainerCredentials {
+    pub(crate) fn of_ecs(path: &str) -> Self {
+        Self { endpoint: ECS, path: path.to_owned() }
+    }
+
+    async fn ask(&self) -> Provided {
+        let unhandled = |error: &'static str| CredentialsError::provider_error(error);
+        let answer = self.get().await.map_err(CredentialsError::provider_error)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| unhandled("no HTTP answer"))?;
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        if status != "200" {
+            return Err(CredentialsError::provider_error(format!("HTTP status {status} for {}", self.path)));
+        }
+        // The error of a parser may show what it read.
+        let keys: Keys = serde_json::from_str(body).map_err(|_| unhandled("the answer is no credentials in JSON"))?;
+        let expiration = match keys.expiration {
+            Some(text) => Some(humantime::parse_rfc3339(&text).map_err(|_| unhandled("Expiration is no time"))?),
+            None => None::<SystemTime>,
+        };
+        Ok(Credentials::new(keys.access_key_id, keys.secret_access_key, Some(keys.token), expiration, "awscredsuri"))
+    }
+
+    /// HTTP/1.0, so that the end of the connection is the end of the answer (RFC 1945 section 7.2.2).
+    async fn get(&self) -> std::io::Result<String> {
+        let Self { endpoint, path } = self;
+        let mut stream = TcpStream::connect(endpoint).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\nAccept: application/json\r\n\r\n", endpoint.ip());
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.take(1 << 16).read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Keys {
+    access_key_id: String,
+    secret_access_key: String,
+    token: String,
+    expiration: Option<String>,
+}
+
+impl ProvideCredentials for ContainerCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.ask())
+    }
+}
+
+impl fmt::Debug for ContainerCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerCredentials").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,330 @@
+//! The tunnels that the supervisor holds, and for how long.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    sync::{
+        Arc, Mutex as StdMutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use efs_tls::{
+    ClientInfo, EfsConfigError, EfsConnector, EfsTunnel, EfsTunnelError, MountHelperConfig, MountHelperConfigError,
+    NFS_PORT, ParseError, Probe, TunnelSpec,
+};
+use secure_connector::{Backoff, Roots, RootsError, error_chain};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    time::Instant,
+};
+
+use crate::{
+    credentials,
+    mount_table::MountsByPort,
+    place::our_uid,
+    protocol::{Hold, TunnelReport},
+    state_file::{Record, StateError, StateFile},
+};
+
+/// How long a new mount waits for a failure that may pass.
+const ADMISSION_LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(crate) struct Tunnels {
+    held: Mutex<Vec<Arc<Held>>>,
+    mounts: StdMutex<MountsByPort>,
+    settings: Settings,
+    state: StateFile,
+}
+
+/// What all tunnels of the host go by.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    ports: std::ops::RangeInclusive<u16>,
+    renew_every: Duration,
+    client_info: ClientInfo,
+    grace: Duration,
+}
+
+#[derive(Debug)]
+struct Held {
+    record: Record,
+    running: OnceCell<Running>,
+    leases: AtomicUsize,
+    /// Whether it was ever let in. One that was not is of no use to a mount, and needs no grace.
+    admitted: AtomicBool,
+    idle_since: StdMutex<Option<Instant>>,
+    error: StdMutex<Option<String>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    connector: Arc<EfsConnector>,
+    tunnel: EfsTunnel,
+}
+
+/// Keeps a tunnel.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<Held>);
+
+/// Why there is no tunnel for a mount.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldError {
+    #[error("port {port} is that of a tunnel to {target}: give another tlsport, or leave it out to share a tunnel")]
+    PortHeld { port: u16, target: String },
+    #[error("the CA file {}", path.display())]
+    Roots { path: std::path::PathBuf, source: RootsError },
+    #[error("the connector")]
+    Connector(#[from] EfsConfigError),
+    #[error("the tunnel")]
+    Tunnel(#[from] EfsTunnelError),
+    #[error("port {port} of 127.0.0.1")]
+    Port { port: u16, source: std::io::Error },
+    #[error("the state")]
+    State(#[from] StateError),
+    #[error("{0}")]
+    NotAdmitted(Box<Probe>),
+}
+
+impl Settings {
+    pub(crate) fn of(config: &MountHelperConfig) -> Result<Self, SettingsError> {
+        let default = ClientInfo::default();
+        let client_info = match config.client_source() {
+            Some(source) => ClientInfo::new(source, default.version())?,
+            None => default,
+        };
+        let (ports, renew_every, grace) = (config.ports()?, config.renewal_interval()?, config.unmount_grace()?);
+        Ok(Self { ports, renew_every, client_info, grace })
+    }
+}
+
+/// Why the configuration cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("the configuration file")]
+    Config(#[from] MountHelperConfigError),
+    #[error("[client-info] source of the configuration file")]
+    Source(#[from] ParseError),
+}
+
+impl Tunnels {
+    /// The tunnels of the supervisor before us, on the same ports: the kernel connects again by itself. Those that are not
+    /// in use any more end after the time of grace.
+    pub(crate) async fn adopt(state: StateFile, settings: Settings) -> Result<Self, StateError> {
+        let held: Vec<_> = state.read()?.into_iter().map(|record| Arc::new(Held::recorded(record))).collect();
+        let tunnels = Self { held: Mutex::new(held), mounts: StdMutex::default(), settings, state };
+        tunnels.start_missing().await;
+        Ok(tunnels)
+    }
+
+    /// A tunnel for a mount that is about to be made, once the file system lets us in through it.
+    pub(crate) async fn hold(&self, request: Hold) -> Result<(Lease, u16, Probe), HoldError> {
+        let lease = self.find_or_start(request).await?;
+        let running = lease.0.running(&self.settings).await?;
+        let probe = admission(&running.connector).await;
+        if !probe.outcome.is_admitted() {
+            return Err(HoldError::NotAdmitted(Box::new(probe)));
+        }
+        lease.0.admitted.store(true, Relaxed);
+        let port = lease.0.record.port;
+        Ok((lease, port, probe))
+    }
+
+    async fn find_or_start(&self, request: Hold) -> Result<Lease, HoldError> {
+        let mut held = self.held.lock().await;
+        if let Some(found) = held.iter().find(|held| held.record.serves(&request)) {
+            return Ok(Lease::of(found));
+        }
+        let taken = request.port.and_then(|port| held.iter().find(|held| held.record.port == port));
+        if let Some(Held { record: Record { tunnel, port, .. }, .. }) = taken.map(Arc::as_ref) {
+            return Err(HoldError::PortHeld { port: *port, target: tunnel.target.to_string() });
+        }
+        let Hold { tunnel, port, only_for, .. } = request;
+        let running = self.settings.start(&tunnel, port).await?;
+        let record = Record { tunnel, port: running.tunnel.port(), only_for };
+        tracing::info!(target = %record.tunnel.target, port = record.port, "tunnel opened");
+        let new = Arc::new(Held { running: OnceCell::new_with(Some(running)), ..Held::unused(record) });
+        let lease = Lease::of(&new);
+        held.push(new);
+        if let Err(error) = self.state.write(held.iter().map(|held| held.record.clone()).collect()) {
+            held.pop();
+            return Err(error.into());
+        }
+        Ok(lease)
+    }
+
+    pub(crate) fn set_mounts(&self, mounts: MountsByPort) {
+        *locked(&self.mounts) = mounts;
+    }
+
+    /// Starts what is recorded and does not run.
+    pub(crate) async fn start_missing(&self) {
+        let held = self.held.lock().await.clone();
+        for held in held.iter().filter(|held| !held.running.initialized()) {
+            if let Err(error) = held.running(&self.settings).await {
+                let error = error_chain(&error);
+                tracing::error!(port = held.record.port, %error, "the tunnel of a mount does not run; tried again");
+            }
+        }
+    }
+
+    /// Ends the tunnels that nobody has used for the time of grace: no mount that we see, no connection (a lazy unmount, a
+    /// mount in another namespace), no mount in the making.
+    pub(crate) async fn sweep(&self) {
+        let mut held = self.held.lock().await;
+        let (before, now) = (held.len(), Instant::now());
+        let mounts = locked(&self.mounts).clone();
+        held.retain(|held| {
+            let in_use = mounts.contains_key(&held.record.port) || held.is_connected_or_leased();
+            let keep = held.is_kept(in_use, now, self.settings.grace);
+            if !keep {
+                tracing::info!(target = %held.record.tunnel.target, port = held.record.port, "tunnel closed");
+            }
+            keep
+        });
+        if held.len() == before {
+            return;
+        }
+        if let Err(error) = self.state.write(held.iter().map(|held| held.record.clone()).collect()) {
+            // The next supervisor opens tunnels too many, and closes them again.
+            tracing::warn!(error = %error_chain(&error), "the state is not recorded");
+        }
+    }
+
+    pub(crate) async fn report(&self) -> Vec<TunnelReport> {
+        let mounts = locked(&self.mounts).clone();
+        let at = |port: u16| mounts.get(&port).into_iter().flatten().map(|mounted| mounted.at.clone()).collect();
+        let held = self.held.lock().await.clone();
+        let report = |held: &Arc<Held>| TunnelReport {
+            tunnel: held.record.tunnel.clone(),
+            port: held.record.port,
+            only_for: held.record.only_for.clone(),
+            mounts: at(held.record.port),
+            leases: held.leases.load(Relaxed),
+            error: locked(&held.error).clone(),
+            status: held.running.get().map(|running| serde_json::json!(running.tunnel.status())),
+        };
+        held.iter().map(report).collect()
+    }
+}
+
+impl Record {
+    fn serves(&self, request: &Hold) -> bool {
+        self.tunnel == request.tunnel
+            && self.only_for == request.only_for
+            && request.port.is_none_or(|port| port == self.port)
+    }
+}
+
+impl Held {
+    fn unused(record: Record) -> Self {
+        Self {
+            record,
+            running: OnceCell::new(),
+            leases: AtomicUsize::new(0),
+            admitted: AtomicBool::new(false),
+            idle_since: StdMutex::new(None),
+            error: StdMutex::new(None),
+        }
+    }
+
+    fn recorded(record: Record) -> Self {
+        Self { admitted: AtomicBool::new(true), ..Self::unused(record) }
+    }
+
+    async fn running(&self, settings: &Settings) -> Result<&Running, HoldError> {
+        let started =
+            self.running.get_or_try_init(|| settings.start(&self.record.tunnel, Some(self.record.port))).await;
+        *locked(&self.error) = started.as_ref().err().map(|error| error_chain(error).to_string());
+        started
+    }
+
+    fn is_connected_or_leased(&self) -> bool {
+        self.leases.load(Relaxed) > 0
+            || self.running.get().is_some_and(|running| running.tunnel.tunnel().status().active > 0)
+    }
+
+    fn is_kept(&self, in_use: bool, now: Instant, grace: Duration) -> bool {
+        let mut idle_since = locked(&self.idle_since);
+        if in_use {
+            *idle_since = None;
+            return true;
+        }
+        let idle = now.duration_since(*idle_since.get_or_insert(now));
+        self.admitted.load(Relaxed) && idle < grace
+    }
+}
+
+impl Lease {
+    fn of(held: &Arc<Held>) -> Self {
+        held.leases.fetch_add(1, Relaxed);
+        Self(Arc::clone(held))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.leases.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Settings {
+    async fn start(&self, spec: &TunnelSpec, port: Option<u16>) -> Result<Running, HoldError> {
+        let connector = Arc::new(self.connector(spec).await?);
+        let tunnel = EfsTunnel::builder(Arc::clone(&connector));
+        let tunnel = match port {
+            Some(port) => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+                tunnel.listener(listener.map_err(|source| HoldError::Port { port, source })?)
+            }
+            None => tunnel.ports(self.ports.clone()),
+        };
+        // The kernel's NFS client counts as root. Any other user would act with the mount's identity.
+        let tunnel = tunnel.configure(|tunnel| tunnel.allow_uids([0, our_uid()])).start().await?;
+        Ok(Running { connector, tunnel })
+    }
+
+    async fn connector(&self, spec: &TunnelSpec) -> Result<EfsConnector, HoldError> {
+        let mut connector = match &spec.credentials {
+            Some(source) => {
+                EfsConnector::iam(spec.target.clone(), credentials::provider(source, spec.target.region()).await)
+            }
+            None => EfsConnector::anonymous(spec.target.clone()),
+        };
+        if let Some(access_point) = &spec.access_point {
+            connector = connector.access_point(access_point.clone());
+        }
+        if let Some(ip) = spec.mount_target_ip {
+            connector = connector.mount_target_address(SocketAddr::new(ip, NFS_PORT));
+        }
+        if let Some(path) = &spec.ca_file {
+            let roots = |path: &Path| Roots::from_file(path);
+            connector = connector.roots(roots(path).map_err(|source| HoldError::Roots { path: path.clone(), source })?);
+        }
+        let connector = connector.renew_every(self.renew_every).client_info(self.client_info.clone());
+        Ok(connector.build().await?)
+    }
+}
+
+/// The last probe: the first one that is final, or the one after which there is no time left.
+async fn admission(connector: &EfsConnector) -> Probe {
+    let pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
+    let end = Instant::now() + ADMISSION_LIMIT;
+    let mut failures = 0;
+    loop {
+        let probe = connector.probe().await;
+        let delay = pause.delay(failures);
+        if !probe.outcome.is_retryable() || Instant::now() + delay > end {
+            return probe;
+        }
+        tracing::info!(target = %connector.target(), outcome = %probe.outcome, "not let in yet");
+        tokio::time::sleep(delay).await;
+        failures += 1;
+    }
+}
+
+fn locked<T>(value: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
