@@ -7,6 +7,7 @@
 //! | servers that do one thing wrong | [`misbehaving`] |
 //! | a network that goes wrong, between a client and any server | [`FaultProxy`] |
 //! | an Amazon EFS mount target that checks the IAM client certificate | [`efs::FakeMountTarget`] |
+//! | an Amazon ElastiCache cache that checks AUTH tokens, users and IAM tokens | [`redis::FakeElastiCache`] |
 //! | an NFSv4.1 server in memory, and a client that asks whether it is let in | [`nfs`] |
 //! | [`rustls`] configurations made of test certificates | [`rustls_config`] |
 //!
@@ -54,6 +55,7 @@ mod listener;
 pub mod misbehaving;
 pub mod nfs;
 mod pki;
+pub mod redis;
 pub mod rustls_config;
 mod server_options;
 mod validity;

@@ -187,7 +187,7 @@ async fn read_record(tcp: &mut TcpStream) -> io::Result<()> {
 
 /// Sends FIN, then waits for the peer's: closing a socket with unread data would send RST, and the peer could lose what
 /// was sent before.
-async fn close_in_order(mut tcp: TcpStream) {
+pub(crate) async fn close_in_order(mut tcp: TcpStream) {
     if tcp.shutdown().await.is_ok() {
         drain(tcp).await;
     }
