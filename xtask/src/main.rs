@@ -5,6 +5,7 @@ mod ci;
 mod packages;
 mod steps;
 mod test;
+mod vm;
 
 use std::env;
 use std::path::Path;
@@ -15,13 +16,16 @@ use steps::Steps;
 const HELP: &str = "\
 Usage: cargo xtask <command>
 
-  test    Run every test: those of the workspace, then those against real peers (nfs-ganesha, stunnel, OpenSSL,
-          haproxy, moto). Debian packages, and moto of PyPI, that are missing are installed first; where that is
+  test    Run every test: those of the workspace, those against real peers (nfs-ganesha, stunnel, OpenSSL, haproxy,
+          moto), then `vm`. Debian packages, and moto of PyPI, that are missing are installed first; where that is
           impossible the run fails and says what to install.
   ci      What CI runs: formatting, clippy per crate and feature set, rustdoc, cargo-deny, then `test`. Ends with the
           time of each step.
   bench   Measure tunnels and handshakes against stunnel, haproxy and bare rustls in release mode, print the tables
           and write them to docs/benchmarks.md. Takes about ten minutes on a quiet machine.
+  vm [JOB…]
+          Run the jobs of xtask/vm/jobs, or only those named, each in a virtual machine with a Linux kernel of its own.
+          Needs a Debian host, x86_64; installs packages as `test` does, and fetches Debian's cloud kernel into target/vm.
 
 Environment:
   CONFORMANCE_VECTORS_ROOT   An outside vectors folder: `test` runs the conformance tests again over its subfolders
@@ -31,10 +35,11 @@ Environment:
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let command: fn(&mut Steps) -> std::io::Result<()> = match args.as_slice() {
-        ["test"] => test::run,
-        ["ci"] => ci::run,
-        ["bench"] => bench::run,
+    let command: &dyn Fn(&mut Steps) -> std::io::Result<()> = match args.as_slice() {
+        ["test"] => &test::run,
+        ["ci"] => &ci::run,
+        ["bench"] => &bench::run,
+        ["vm", jobs @ ..] if jobs.iter().all(|job| !job.starts_with('-')) => &|steps| vm::run(steps, jobs),
         [] | ["-h" | "--help" | "help"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,36 +1,60 @@
-//! The Debian packages, and the one of Python, that the tests against real peers need.
+//! The Debian packages, and the one of Python, that the tests against real peers and the virtual machine need.
 
 use std::env;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::steps::Steps;
+use crate::steps::{Steps, output};
 
 /// Package, the file of it that is used, what for.
-const NEEDED: &[(&str, &str, &str)] = &[
+type Needed = (&'static str, &'static str, &'static str);
+
+const REAL_PEERS: &[Needed] = &[
     ("haproxy", "haproxy", "TLS-initiating proxy, for comparison"),
     ("libnfs-utils", "nfs-cp", "NFSv4 client in user space"),
     ("nfs-ganesha", "ganesha.nfsd", "NFSv4 server in user space"),
     ("nfs-ganesha-vfs", "libfsalvfs.so", "nfs-ganesha's export of a local folder"),
     ("openssl", "openssl", "TLS server and client of another make"),
+    ("python3-venv", "ensurepip", "to install moto"),
     ("stunnel4", "stunnel4", "TLS tunnel of another make, as client and as server"),
+];
+
+const VM: &[Needed] = &[
+    ("busybox-static", "busybox", "the guest's shell and first process"),
+    ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt", "without any, the SDK of AWS gives up"),
+    ("cpio", "cpio", "to make the guest's file system"),
+    ("nfs-common", "mount.nfs4", "NFS mounts"),
+    ("nfs-ganesha", "ganesha.nfsd", "NFSv4 server in user space"),
+    ("nfs-ganesha-vfs", "libfsalvfs.so", "nfs-ganesha's export of a local folder"),
+    ("qemu-system-x86", "qemu-system-x86_64", "the machine"),
+    ("xz-utils", "xz", "to unpack kernel modules"),
 ];
 
 /// Stands in for the APIs of AWS. Debian has no package of it.
 const MOTO: &str = "moto[server,ec2,efs]==5.2.5";
 
-/// Makes sure that every package is there, installing what is missing.
+/// Makes sure that the tests against real peers find theirs, installing what is missing.
 pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
-    ensure_moto(steps)?;
-    let missing = missing();
-    if missing.is_empty() {
+    ensure_of_debian(steps, REAL_PEERS)?;
+    ensure_moto(steps)
+}
+
+/// The same for the virtual machine.
+pub(crate) fn ensure_for_vm(steps: &mut Steps) -> Result<()> {
+    ensure_of_debian(steps, VM)
+}
+
+fn ensure_of_debian(steps: &mut Steps, needed: &'static [Needed]) -> Result<()> {
+    let missing = || needed.iter().filter(|(_, file, _)| find(file).is_none()).collect::<Vec<_>>();
+    let now = missing();
+    if now.is_empty() {
         return Ok(());
     }
-    for (package, file, purpose) in &missing {
+    for (package, file, purpose) in &now {
         println!("missing: {file} of {package} ({purpose})");
     }
-    let packages: Vec<&str> = missing.iter().map(|(package, ..)| *package).collect();
+    let packages: Vec<&str> = now.iter().map(|(package, ..)| *package).collect();
     let advice = format!(
         "install the missing packages with: apt-get update && apt-get install -y --no-install-recommends {}",
         packages.join(" ")
@@ -44,7 +68,13 @@ pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
             steps.run("apt-get install", apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages))
         })
         .map_err(|error| Error::other(format!("{error}; {advice}")))?;
-    if self::missing().is_empty() { Ok(()) } else { Err(Error::other(advice)) }
+    if missing().is_empty() { Ok(()) } else { Err(Error::other(advice)) }
+}
+
+/// Renews apt's lists of packages.
+pub(crate) fn update() -> Result<()> {
+    let apt_get = apt_get().ok_or_else(|| Error::other("apt-get update has to be run as root"))?;
+    output(apt_get().arg("update")).map(drop)
 }
 
 /// Installs moto under `target` where it is missing.
@@ -57,16 +87,21 @@ fn ensure_moto(steps: &mut Steps) -> Result<()> {
     steps.run("install moto", Command::new(venv.join("bin/pip")).args(["install", "--quiet", MOTO]))
 }
 
-fn missing() -> Vec<&'static (&'static str, &'static str, &'static str)> {
-    NEEDED.iter().filter(|(_, file, _)| !folders().any(|folder| folder.join(file).exists())).collect()
+/// A file of a package, by its name or path.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    folders().map(|folder| folder.join(name)).find(|file| file.exists())
 }
 
-/// Where the files may be: `/usr/sbin` is not on everybody's path, and ganesha has its plug-ins beside the libraries.
+/// Where the files may be: `/usr/sbin` is not on everybody's path, ganesha has its plug-ins beside the libraries, and
+/// Python has a library of its own.
 fn folders() -> impl Iterator<Item = PathBuf> {
     let libraries = format!("/usr/lib/{}-linux-gnu/ganesha", env::consts::ARCH);
+    let python = output(Command::new("python3").args(["-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]));
     let path = env::var_os("PATH").unwrap_or_default();
     let path: Vec<PathBuf> = env::split_paths(&path).collect();
-    path.into_iter().chain(["/usr/sbin".into(), libraries.into(), "/usr/lib64/ganesha".into()])
+    path.into_iter()
+        .chain(["/usr/sbin".into(), libraries.into(), "/usr/lib64/ganesha".into()])
+        .chain(python.map(|folder| folder.trim().into()))
 }
 
 /// How to call apt-get as root without a question, if that is possible.

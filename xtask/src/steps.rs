@@ -16,15 +16,19 @@ impl Steps {
     /// Runs a program with our standard streams.
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
         println!("\n==> {name}: {command:?}");
-        let start = Instant::now();
-        let status = command.status();
-        let ok = status.as_ref().is_ok_and(std::process::ExitStatus::success);
-        self.rows.push((name.to_owned(), start.elapsed(), if ok { "ok" } else { "FAILED" }));
-        match status {
+        self.measure(name, || match command.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Error::other(format!("step {name:?} ended with {status}"))),
             Err(error) => Err(Error::new(error.kind(), format!("step {name:?} could not start: {error}"))),
-        }
+        })
+    }
+
+    /// Does something of our own.
+    pub(crate) fn measure<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let outcome = step();
+        self.rows.push((name.to_owned(), start.elapsed(), if outcome.is_ok() { "ok" } else { "FAILED" }));
+        outcome
     }
 
     /// Records that a step was left out; `why` says what to do about it.
@@ -53,4 +57,14 @@ pub(crate) fn cargo(args: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(args.split_ascii_whitespace());
     cargo
+}
+
+/// Runs a program to its end and returns its standard output; the error has its standard error.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().map_err(|error| Error::new(error.kind(), format!("{command:?}: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::other(format!("{command:?} ended with {}: {}", output.status, said.trim())))
 }

@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{Error, Result};
 use std::path::PathBuf;
 
-use crate::packages;
 use crate::steps::{Steps, cargo};
+use crate::{packages, vm};
 
 /// Package, and its part of an outside vectors folder.
 const CONFORMANCE: &[(&str, &str)] = &[("secure-connector", "tls"), ("efs-tls", "efs")];
 
-const REAL_PEERS: &str =
+pub(crate) const REAL_PEERS: &str =
     "test --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
 
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
@@ -19,6 +19,10 @@ pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     packages::ensure(steps)?;
     steps.run("tests", &mut cargo("test --workspace"))?;
     steps.run("tests against real peers", &mut cargo(REAL_PEERS))?;
+    match vm::check_host() {
+        Ok(()) => vm::run(steps, &[])?,
+        Err(error) => steps.not_run("vm", &error.to_string()),
+    }
     let Some(root) = outside else {
         return Ok(());
     };
