@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use secure_connector::Rfc3339;
 use zeroize::Zeroizing;
 
-use crate::AuthToken;
+use crate::{AuthToken, IamToken, IamUser};
 
 pub use rotating::{RotatingCredentials, RotationStatus, SecretStatus};
 pub use source::{CredentialError, CredentialSource, Refresh, StaticCredentials};
@@ -40,6 +40,12 @@ impl Credentials {
     pub fn user(user: Username, password: Password) -> Self {
         let label = format!("password of user {user}");
         Self::new(Some(user), password.into_secret(), label)
+    }
+
+    /// The token of an IAM-enabled user. It expires, but connections that it opened do not.
+    pub(crate) fn iam(user: &IamUser, token: IamToken) -> Self {
+        let (token, label, end) = token.into_parts();
+        Self::new(Some(Username::from(user)), token, format!("{label}, user {user}")).expiring_at(end)
     }
 
     fn new(user: Option<Username>, secret: Zeroizing<String>, label: String) -> Self {

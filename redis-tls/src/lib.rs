@@ -10,5 +10,19 @@ pub use credentials::{
     SecretStatus, StaticCredentials, Username,
 };
 
+#[cfg(feature = "aws-config")]
+mod default_credentials;
+#[cfg(feature = "aws-config")]
+pub use default_credentials::default_credentials;
+
+mod endpoint;
+pub use endpoint::{ClusterMode, EndpointError, EndpointRole, InTransitEncryption, RedisEndpoint, Service};
+
+mod iam;
+pub use iam::{Cache, CacheName, IamCredentials, IamToken, IamUser};
+
 mod parse;
 pub use parse::ParseError;
+
+mod region;
+pub use region::Region;

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use zeroize::Zeroizing;
 
-use crate::ParseError;
 use crate::parse::text_newtype;
+use crate::{IamUser, ParseError};
 
 /// A user of the server's access control list. Not a secret.
 ///
@@ -36,6 +36,12 @@ impl FromStr for Username {
             });
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl From<&IamUser> for Username {
+    fn from(user: &IamUser) -> Self {
+        Self(user.as_str().to_owned())
     }
 }
 
