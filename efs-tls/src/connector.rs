@@ -308,6 +308,7 @@ impl SecureConnector for EfsConnector {
     type Stream = TlsStream<Socket>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
+        self.identity.renew_if_ended(self.clock.now());
         match &self.mount_targets {
             Some(targets) => targets.connect(&self.tls, self.identity.subscribe()).await,
             None => self.tls.connect().await,

@@ -119,6 +119,14 @@ impl EfsIdentity {
     pub fn renew_now(&self) {
         self.now.notify_one();
     }
+
+    /// After a jump of the clock, whoever connects first finds out. A renewal that fails goes on by its own backoff.
+    pub(crate) fn renew_if_ended(&self, now: SystemTime) {
+        let ended = self.identity.borrow().as_ref().is_ok_and(|identity| now >= identity.not_after());
+        if ended && self.status.borrow().failures == 0 {
+            self.renew_now();
+        }
+    }
 }
 
 impl EfsIdentityBuilder {

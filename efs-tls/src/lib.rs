@@ -114,4 +114,4 @@ pub use stunnel::{
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod tunnel;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-pub use tunnel::{EfsTunnel, EfsTunnelBuilder, EfsTunnelError, EfsTunnelStatus};
+pub use tunnel::{EfsTunnel, EfsTunnelBuilder, EfsTunnelError, EfsTunnelHealth, EfsTunnelStatus};

@@ -1,5 +1,8 @@
 //! A local port for the kernel's NFS client.
 
+mod export;
+mod health;
+
 use std::{
     io,
     net::{Ipv4Addr, TcpListener},
@@ -11,6 +14,8 @@ use std::{
 use secure_connector::{Listen, Tunnel, TunnelBuilder, TunnelError, TunnelStatus};
 use tokio::sync::watch;
 
+pub use self::health::EfsTunnelHealth;
+use self::health::Prober;
 use crate::{EfsConnector, NfsMountOptions, NfsOption, RenewalStatus};
 
 /// A [`Tunnel`] to an EFS file system, with what is needed to mount it.
@@ -35,13 +40,16 @@ pub struct EfsTunnel {
     port: u16,
     options: Vec<NfsOption>,
     renewal: watch::Receiver<RenewalStatus>,
+    prober: Prober,
 }
 
 /// Builds an [`EfsTunnel`].
 #[derive(Debug)]
 #[must_use = "a tunnel does nothing until it is started"]
 pub struct EfsTunnelBuilder {
+    connector: Arc<EfsConnector>,
     tunnel: TunnelBuilder<Arc<EfsConnector>>,
+    probe_every: Option<Duration>,
     port: Port,
     options: Vec<NfsOption>,
     renewal: watch::Receiver<RenewalStatus>,
@@ -56,6 +64,9 @@ pub struct EfsTunnelStatus {
     pub tunnel: TunnelStatus,
     /// The client certificate.
     pub renewal: RenewalStatus,
+    /// What the latest probe found; `None` before the end of the first, and without
+    /// [`probe_every`](EfsTunnelBuilder::probe_every).
+    pub health: Option<EfsTunnelHealth>,
 }
 
 /// Why an [`EfsTunnel`] cannot be started.
@@ -84,7 +95,9 @@ impl EfsTunnel {
         let connector = connector.into();
         EfsTunnelBuilder {
             renewal: connector.renewal(),
-            tunnel: Tunnel::builder(connector),
+            tunnel: Tunnel::builder(connector.clone()),
+            connector,
+            probe_every: None,
             port: Port::AnyOf(Self::PORTS),
             options: Vec::new(),
         }
@@ -105,9 +118,24 @@ impl EfsTunnel {
         self.mount_options().mount_command(mount_point)
     }
 
-    /// Counters and the state of the client certificate, at this moment.
+    /// Counters, the state of the client certificate and the health, at this moment.
     pub fn status(&self) -> EfsTunnelStatus {
-        EfsTunnelStatus { tunnel: self.tunnel.status(), renewal: self.renewal.borrow().clone() }
+        EfsTunnelStatus {
+            tunnel: self.tunnel.status(),
+            renewal: self.renewal.borrow().clone(),
+            health: self.prober.health.borrow().clone(),
+        }
+    }
+
+    /// The client certificate's renewal, now and whenever it changes.
+    pub fn renewal(&self) -> watch::Receiver<RenewalStatus> {
+        self.renewal.clone()
+    }
+
+    /// What the latest probe found, now and after every probe; always `None` without
+    /// [`probe_every`](EfsTunnelBuilder::probe_every).
+    pub fn health(&self) -> watch::Receiver<Option<EfsTunnelHealth>> {
+        self.prober.health.clone()
     }
 
     /// The tunnel underneath: its connections, events and drain.
@@ -147,6 +175,15 @@ impl EfsTunnelBuilder {
         self
     }
 
+    /// Asks the file system at this interval, at least a second, and for the first time at once, whether it lets us in, as
+    /// root: [`EfsTunnelStatus::health`]. Default: never.
+    ///
+    /// Each time is a connection of its own, with an event of its own in CloudTrail.
+    pub fn probe_every(mut self, interval: Duration) -> Self {
+        self.probe_every = Some(interval);
+        self
+    }
+
     /// Changes what the [`Tunnel`] underneath goes by: hold, idle timeout, limits.
     pub fn configure(
         mut self,
@@ -168,7 +205,8 @@ impl EfsTunnelBuilder {
         };
         let tunnel = self.tunnel.listen(listen).start().await?;
         let port = tunnel.local_addr().tcp().map_or(0, |address| address.port());
-        Ok(EfsTunnel { tunnel, port, options: self.options, renewal: self.renewal })
+        let prober = Prober::start(self.connector, self.probe_every);
+        Ok(EfsTunnel { tunnel, port, options: self.options, renewal: self.renewal, prober })
     }
 }
 

@@ -31,6 +31,9 @@ pub use identity::{
     CurrentIdentity, Identity, IdentityError, IdentitySource, PemFiles, PemFilesError, PemFilesStatus, StaticIdentity,
 };
 
+mod metric;
+pub use metric::{Metric, unix_seconds};
+
 mod report;
 pub use report::{
     AuthenticatedAs, CertificateSummary, Revocation, SecurityReport, Timings, TlsSession, TlsVersion, Verified, Warning,
