@@ -122,14 +122,16 @@ impl Tunnels {
     /// A tunnel for a mount that is about to be made, once the file system lets us in through it.
     pub(crate) async fn hold(&self, request: Hold) -> Result<(Lease, u16, Probe), HoldError> {
         let lease = self.find_or_start(request).await?;
-        let running = lease.0.running(&self.settings).await?;
-        let probe = admission(&running.connector).await;
-        if !probe.outcome.is_admitted() {
-            return Err(HoldError::NotAdmitted(Box::new(probe)));
-        }
-        lease.0.admitted.store(true, Relaxed);
+        let admitted = lease.0.admit(&self.settings).await;
         let port = lease.0.record.port;
-        Ok((lease, port, probe))
+        match admitted {
+            Ok(probe) => Ok((lease, port, probe)),
+            Err(error) => {
+                drop(lease);
+                self.sweep().await;
+                Err(error)
+            }
+        }
     }
 
     async fn find_or_start(&self, request: Hold) -> Result<Lease, HoldError> {
@@ -239,6 +241,15 @@ impl Held {
             self.running.get_or_try_init(|| settings.start(&self.record.tunnel, Some(self.record.port))).await;
         *locked(&self.error) = started.as_ref().err().map(|error| error_chain(error).to_string());
         started
+    }
+
+    async fn admit(&self, settings: &Settings) -> Result<Probe, HoldError> {
+        let probe = admission(&self.running(settings).await?.connector).await;
+        if !probe.outcome.is_admitted() {
+            return Err(HoldError::NotAdmitted(Box::new(probe)));
+        }
+        self.admitted.store(true, Relaxed);
+        Ok(probe)
     }
 
     fn is_connected_or_leased(&self) -> bool {
