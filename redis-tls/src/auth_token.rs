@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 /// use redis_tls::{AuthToken, AuthTokenError};
 /// let token = AuthToken::new("correct-horse-battery-staple")?;
 /// assert_eq!(format!("{token:?}"), "AuthToken([hidden])");
-/// assert_eq!(AuthToken::new("too short").unwrap_err(), AuthTokenError::Length { found: 9 });
+/// assert_eq!(AuthToken::new("too-short").unwrap_err(), AuthTokenError::Length { found: 9 });
 /// # Ok::<(), AuthTokenError>(())
 /// ```
 pub struct AuthToken(Zeroizing<String>);

@@ -116,8 +116,9 @@ impl IamCredentials {
     }
 
     async fn current(&self) -> Result<Arc<Credentials>, CredentialError> {
-        let (last, usable) = self.last_token();
+        // Counted first: a call that ends between the two lines is one that was waited for.
         let landed = self.landed.load(Ordering::Acquire);
+        let (last, usable) = self.last_token();
         let (guard, limit) = match (last, usable) {
             (Some(token), Usable::Freely) => return Ok(token.credentials),
             (Some(token), Usable::AtNeed) => match self.flight.try_lock() {
@@ -140,11 +141,14 @@ impl IamCredentials {
 
     async fn renew(&self, limit: Duration) {
         let outcome = self.sign(limit).await;
-        let mut last = self.lock();
+        let (now, mut last) = (self.clock.now(), self.lock());
         match outcome {
             Ok(signed) => *last = Last { token: Some(signed), error: None },
             Err(error) => {
-                tracing::warn!(cache = %self.cache.name(), error = %error_chain(&error), "no new IAM token");
+                if last.token.as_ref().is_some_and(|token| token.usable(now) != Usable::No) {
+                    let error = error_chain(&error);
+                    tracing::warn!(cache = %self.cache.name(), %error, "no new IAM token; the last one still serves");
+                }
                 last.error = Some(error);
             }
         }

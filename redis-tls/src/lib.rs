@@ -26,3 +26,7 @@ pub use parse::ParseError;
 
 mod region;
 pub use region::Region;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,7 @@ use crate::steps::{Steps, cargo};
 use crate::{packages, vm};
 
 /// Package, and its part of an outside vectors folder.
-const CONFORMANCE: &[(&str, &str)] = &[("secure-connector", "tls"), ("efs-tls", "efs")];
+const CONFORMANCE: &[(&str, &str)] = &[("secure-connector", "tls"), ("efs-tls", "efs"), ("redis-tls", "redis")];
 
 pub(crate) const REAL_PEERS: &str =
     "test --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
