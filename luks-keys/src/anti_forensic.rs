@@ -3,20 +3,23 @@
 
 use zeroize::Zeroizing;
 
+use crate::cipher::SECTOR;
 use crate::hash::HashAlgorithm;
 
 /// cryptsetup never writes another number of stripes, and reads none.
-pub(crate) const STRIPES: usize = 4000;
+pub(crate) const STRIPES: u32 = 4000;
 
-/// Gets the key back from its stripes. `key` is as long as one stripe.
+/// Bytes of key material on disk for a key of this length: its stripes, in whole sectors.
+pub(crate) fn material_len(key_size: u32) -> u64 {
+    (u64::from(key_size) * u64::from(STRIPES)).next_multiple_of(SECTOR as u64)
+}
+
+/// Gets the key back from its stripes, each as long as `key`, which is not empty.
 pub(crate) fn merge(hash: HashAlgorithm, stripes: &[u8], key: &mut [u8]) {
-    let Some(stripe_len) = stripes.len().checked_div(STRIPES) else { return };
-    debug_assert_eq!(stripe_len, key.len(), "one stripe is as long as the key");
     key.fill(0);
-    let last = STRIPES - 1;
-    for (index, stripe) in stripes.chunks_exact(key.len()).take(STRIPES).enumerate() {
+    for (number, stripe) in (1..=STRIPES).zip(stripes.chunks_exact(key.len())) {
         xor(key, stripe);
-        if index < last {
+        if number < STRIPES {
             diffuse(hash, key);
         }
     }
@@ -63,7 +66,7 @@ mod tests {
 
     /// The writing side with stripes that are counted instead of drawn.
     fn split_by_counting(hash: HashAlgorithm, key: &[u8]) -> Vec<u8> {
-        let mut stripes: Vec<u8> = (0..key.len() * (STRIPES - 1)).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let mut stripes: Vec<u8> = (0..key.len() * 3999).map(|n| u8::try_from(n % 251).unwrap()).collect();
         let mut state = vec![0; key.len()];
         for stripe in stripes.chunks_exact(key.len()) {
             xor(&mut state, stripe);

@@ -9,7 +9,13 @@ use crate::steps::{Steps, cargo};
 use crate::{packages, vm};
 
 /// Package, and its part of an outside vectors folder.
-const CONFORMANCE: &[(&str, &str)] = &[("secure-connector", "tls"), ("efs-tls", "efs"), ("redis-tls", "redis")];
+const CONFORMANCE: &[(&str, &str)] = &[
+    ("secure-connector", "tls"),
+    ("efs-tls", "efs"),
+    ("luks-keys", "luks"),
+    ("redis-tls", "redis"),
+    ("svid-tls", "svid"),
+];
 
 pub(crate) const REAL_PEERS: &str =
     "test --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
