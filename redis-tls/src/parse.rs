@@ -61,3 +61,18 @@ macro_rules! text_newtype {
 }
 
 pub(crate) use text_newtype;
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use crate::{CacheName, IamUser, Region, Username};
+
+    #[test]
+    fn serde_writes_and_checks_the_text_form() {
+        let text = r#"["us-east-1","sessions","iam-user-01","App"]"#;
+        let names: (Region, CacheName, IamUser, Username) = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&names).unwrap(), text);
+
+        let refused = serde_json::from_str::<Region>(r#""use1""#).unwrap_err().to_string();
+        assert!(refused.starts_with(&"use1".parse::<Region>().unwrap_err().to_string()), "{refused}");
+    }
+}
