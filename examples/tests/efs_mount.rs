@@ -20,7 +20,7 @@ use secure_connector_testkit::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use self::supervisor::Supervisor;
+use self::supervisor::{ServiceManager, Supervisor};
 
 const FILE_SYSTEM: &str = "fs-0123456789abcdef0";
 
@@ -151,6 +151,24 @@ async fn mounts_outlive_the_supervisor() {
     drop(lease);
     let (_lease, same_port) = supervisor.held(&tunnel).await;
     assert_eq!(same_port, port);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_wait_while_the_service_manager_keeps_the_listener() {
+    let pki = TestPki::new().unwrap();
+    let target = mount_target(rules(), &pki).await;
+    let manager = ServiceManager::new();
+    let mut supervisor = Supervisor::start_by(&pki, "", Some(&manager)).await;
+    assert_eq!(manager.next().await.0, "READY=1");
+    let (_lease, port) = supervisor.held(&supervisor.tunnel_to(&target)).await;
+    let (state, kept) = manager.next().await;
+    assert_eq!(state, format!("FDSTORE=1\nFDNAME=tunnel-{port}"));
+
+    supervisor.kill();
+    let mut waiting = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).await.unwrap();
+    supervisor.restart_with(&manager, kept.unwrap()).await;
+    admitted(nfs_hello(&mut waiting).await);
+    assert_eq!(manager.next().await.0, "READY=1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,7 @@ const READ: [(&str, &[&str]); 3] = [
             "dns_name_format",
             "dns_name_suffix",
             "fips_mode_enabled",
+            "optimize_readahead",
             "port_range_lower_bound",
             "port_range_upper_bound",
             "region",
@@ -154,6 +155,16 @@ impl MountHelperConfig {
         Ok(Duration::from_secs(60 * u64::from(minutes.unwrap_or(60).max(1))))
     }
 
+    /// Whether the kernel's read-ahead is to be raised to 15 times `rsize`. Default: yes.
+    ///
+    /// # Errors
+    /// [`MountHelperConfigError::Value`].
+    pub fn optimize_readahead(&self) -> Result<bool, MountHelperConfigError> {
+        let key = "optimize_readahead";
+        let Some(found) = self.get("mount", key) else { return Ok(true) };
+        boolean(found).ok_or_else(|| MountHelperConfigError::value(key, "true or false", found))
+    }
+
     /// Who makes the certificates: [`ClientInfo`](crate::ClientInfo)'s source.
     pub fn client_source(&self) -> Option<&str> {
         self.get("client-info", "source")
@@ -178,22 +189,24 @@ impl MountHelperConfig {
         let region = target.region();
         let suffix = target.service().dns_suffix(region.partition());
         let formats = ["{az}.{fs_id}.efs.{region}.{dns_name_suffix}", "{fs_id}.efs.{region}.{dns_name_suffix}"];
-        let is = |expected: bool| move |found: &str| boolean(found) == Some(expected);
         let named =
             "names are those of Amazon EFS in the region; remove it, and use mounttargetip to dial something else";
-        let checks: [(&'static str, &dyn Fn(&str) -> bool, &'static str); 5] = [
-            ("dns_name_format", &|found| formats.contains(&found), named),
-            ("dns_name_suffix", &|found| found == suffix, named),
-            ("stunnel_check_cert_hostname", &is(true), "the name is always verified; write true, or remove it"),
-            (
-                "stunnel_check_cert_validity",
-                &|found| no_ocsp || boolean(found) == Some(false),
-                "no OCSP responder is asked; write false, or mount with noocsp",
-            ),
-            ("fips_mode_enabled", &is(false), "this is not the FIPS 140-3 module; write false, or remove it"),
+        let remedies = [
+            ("dns_name_format", named),
+            ("dns_name_suffix", named),
+            ("stunnel_check_cert_hostname", "the name is always verified; write true, or remove it"),
+            ("stunnel_check_cert_validity", "no OCSP responder is asked; write false, or mount with noocsp"),
+            ("fips_mode_enabled", "this is not the FIPS 140-3 module; write false, or remove it"),
         ];
-        for (key, accepts, remedy) in checks {
-            if let Some(found) = self.for_region(region, key).filter(|found| !accepts(found)) {
+        let accepts = |key: &str, found: &str| match key {
+            "dns_name_format" => formats.contains(&found),
+            "dns_name_suffix" => found == suffix,
+            "stunnel_check_cert_hostname" => boolean(found) == Some(true),
+            "stunnel_check_cert_validity" if no_ocsp => true,
+            _ => boolean(found) == Some(false),
+        };
+        for (key, remedy) in remedies {
+            if let Some(found) = self.for_region(region, key).filter(|found| !accepts(key, found)) {
                 return Err(MountHelperConfigError::Unsupported { key, found: found.to_owned(), remedy });
             }
         }

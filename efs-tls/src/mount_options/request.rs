@@ -73,7 +73,7 @@ pub enum MountRequestError {
         /// The region.
         region: Region,
         /// The name.
-        name: MountTargetName,
+        name: Box<MountTargetName>,
     },
     /// The zone is of another region.
     #[error("the mount option az is {zone}, a zone of {}, and the region is {region}: correct one of them", zone.region())]
@@ -87,13 +87,13 @@ pub enum MountRequestError {
     #[error("the file system's name {name} has a zone, and so have the mount options: give the file system by its id")]
     ZoneTwice {
         /// The name.
-        name: MountTargetName,
+        name: Box<MountTargetName>,
     },
     /// Another service's file system.
     #[error("{name} is a file system of Amazon S3 Files: expected one of Amazon EFS")]
     S3Files {
         /// The name.
-        name: MountTargetName,
+        name: Box<MountTargetName>,
     },
     /// The configuration file.
     #[error("the configuration file of the mount helper")]
@@ -114,7 +114,7 @@ impl MountRequest {
     ) -> Result<Self, MountRequestError> {
         let target = target(source, &options, config, host)?;
         if target.service() == Service::S3Files {
-            return Err(MountRequestError::S3Files { name: target });
+            return Err(MountRequestError::S3Files { name: target.into() });
         }
         config.refuse_unsupported(&target, options.no_ocsp)?;
         let ca_file = match options.ca_file {
@@ -193,13 +193,13 @@ fn named_target(
     host: &MountHost,
 ) -> Result<MountTargetName, MountRequestError> {
     if let Some(region) = options.region.as_ref().filter(|region| *region != name.region()) {
-        return Err(MountRequestError::OtherRegion { region: region.clone(), name: name.clone() });
+        return Err(MountRequestError::OtherRegion { region: region.clone(), name: name.clone().into() });
     }
     let (file_system, region) = (name.file_system().clone(), name.region().clone());
     let has_zone = name.dns_name() != name.verified_name();
     match &options.az {
         None if !options.cross_account => Ok(name.clone()),
-        _ if has_zone => Err(MountRequestError::ZoneTwice { name: name.clone() }),
+        _ if has_zone => Err(MountRequestError::ZoneTwice { name: name.clone().into() }),
         Some(zone) if *zone.region() != region => {
             Err(MountRequestError::ZoneOfOtherRegion { zone: zone.clone(), region })
         }

@@ -110,6 +110,10 @@ fn values_are_of_their_keys_kind() {
     assert_eq!(read("port_range_lower_bound = 70000").ports(), Err(value("port_range_lower_bound", port, "70000")));
     let above = "a port above port_range_lower_bound, which is above 0";
     assert_eq!(read("port_range_upper_bound = 20049").ports(), Err(value("port_range_upper_bound", above, "20049")));
+    let flag = "true or false";
+    assert_eq!(read("optimize_readahead = 2").optimize_readahead(), Err(value("optimize_readahead", flag, "2")));
+    assert_eq!(read("optimize_readahead = off").optimize_readahead(), Ok(false));
+    assert_eq!(read("region = x").optimize_readahead(), Ok(true));
     assert_eq!(read("port_range_upper_bound = 20050").ports(), Ok(20049..=20049));
     let path = "an absolute path";
     assert_eq!(

@@ -64,7 +64,10 @@ fn a_dns_name_says_its_region_itself() {
     assert_eq!(request.tunnel.target.dns_name(), name);
     assert_eq!(
         judged(name, "tls,region=us-east-1", "", &MountHost::default()),
-        Err(MountRequestError::OtherRegion { region: "us-east-1".parse().unwrap(), name: name.parse().unwrap() })
+        Err(MountRequestError::OtherRegion {
+            region: "us-east-1".parse().unwrap(),
+            name: Box::new(name.parse().unwrap())
+        })
     );
 }
 
@@ -87,7 +90,7 @@ fn a_zone_is_dialled_and_has_to_be_of_the_region() {
     assert_eq!(judged(regional, "tls,az=us-west-2a", "", &host(None, None)), Err(other));
     assert_eq!(
         judged(zoned, "tls,az=us-east-1b", "", &MountHost::default()),
-        Err(MountRequestError::ZoneTwice { name: zoned.parse().unwrap() })
+        Err(MountRequestError::ZoneTwice { name: Box::new(zoned.parse().unwrap()) })
     );
 }
 
@@ -109,7 +112,7 @@ fn another_accounts_file_system_is_named_with_the_id_of_our_zone() {
 fn a_file_system_of_s3_files_is_refused() {
     let name = "use1-az1.fs-0123456789abcdef0.s3files.us-east-1.on.aws";
     let refused = judged(name, "tls", "", &MountHost::default());
-    assert_eq!(refused, Err(MountRequestError::S3Files { name: name.parse().unwrap() }));
+    assert_eq!(refused, Err(MountRequestError::S3Files { name: Box::new(name.parse().unwrap()) }));
 }
 
 #[test]

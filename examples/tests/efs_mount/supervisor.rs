@@ -2,13 +2,19 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, IoSliceMut},
+    mem::MaybeUninit,
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
+use rustix::{
+    cmsg_space,
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+};
 use secure_connector_testkit::{TestPki, efs::FakeMountTarget};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,13 +37,17 @@ pub(crate) struct Lease(#[expect(unused, reason = "it is dropped")] UnixStream);
 
 impl Supervisor {
     pub(crate) async fn start(pki: &TestPki, config: &str) -> Self {
+        Self::start_by(pki, config, None).await
+    }
+
+    pub(crate) async fn start_by(pki: &TestPki, config: &str, manager: Option<&ServiceManager>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("ca.pem"), pki.root_pem()).unwrap();
         fs::write(dir.path().join("efs-utils.conf"), config).unwrap();
         let profiles = "[one]\naws_access_key_id = AKIAIOSFODNN7EXAMPL1\naws_secret_access_key = one\n\
                         [two]\naws_access_key_id = AKIAIOSFODNN7EXAMPL2\naws_secret_access_key = two\n";
         fs::write(dir.path().join("credentials"), profiles).unwrap();
-        let (process, log) = spawn(dir.path());
+        let (process, log) = spawn(dir.path(), manager, None);
         ready(log).await;
         Self { dir, process }
     }
@@ -53,7 +63,13 @@ impl Supervisor {
     }
 
     pub(crate) async fn restart(&mut self) {
-        let (process, log) = spawn(self.dir.path());
+        let (process, log) = spawn(self.dir.path(), None, None);
+        self.process = process;
+        ready(log).await;
+    }
+
+    pub(crate) async fn restart_with(&mut self, manager: &ServiceManager, listener: OwnedFd) {
+        let (process, log) = spawn(self.dir.path(), Some(manager), Some(listener));
         self.process = process;
         ready(log).await;
     }
@@ -129,8 +145,59 @@ fn hold(tunnel: &Value, port: Option<u64>, only_for: Option<&str>) -> Value {
     json!({ "hold": { "tunnel": tunnel, "port": port, "only_for": only_for, "network": network } })
 }
 
-fn spawn(dir: &Path) -> (Child, UnboundedReceiver<String>) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_efs-mount"))
+/// What systemd is to a service: it is told the state, and given descriptors to keep.
+pub(crate) struct ServiceManager {
+    socket: UnixDatagram,
+    dir: TempDir,
+}
+
+impl ServiceManager {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        Self { socket, dir }
+    }
+
+    pub(crate) async fn next(&self) -> (String, Option<OwnedFd>) {
+        let socket = self.socket.try_clone().unwrap();
+        tokio::task::spawn_blocking(move || {
+            let (mut state, mut space) = ([0; 256], [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))]);
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let received =
+                recvmsg(&socket, &mut [IoSliceMut::new(&mut state)], &mut control, RecvFlags::empty()).unwrap();
+            let passed = control.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut passed) => passed.next(),
+                _ => None,
+            });
+            (String::from_utf8_lossy(&state[..received.bytes]).into_owned(), passed)
+        })
+        .await
+        .unwrap()
+    }
+}
+
+/// The shell puts the listener where sd_listen_fds(3) has it, in the process that is going to be the supervisor.
+const PASSED: &str = "LISTEN_FDS=1 LISTEN_FDNAMES=x LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 0</dev/null";
+
+fn spawn(
+    dir: &Path,
+    manager: Option<&ServiceManager>,
+    listener: Option<OwnedFd>,
+) -> (Child, UnboundedReceiver<String>) {
+    let program = env!("CARGO_BIN_EXE_efs-mount");
+    let mut command = match listener {
+        None => Command::new(program),
+        Some(listener) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", PASSED, program]).stdin(Stdio::from(listener));
+            shell
+        }
+    };
+    if let Some(manager) = manager {
+        command.env("NOTIFY_SOCKET", manager.dir.path().join("notify"));
+    }
+    let mut process = command
         .arg("supervise")
         .arg("--state-dir")
         .arg(dir)

@@ -3,10 +3,12 @@
 
 mod container_credentials;
 mod credentials;
+mod listeners;
 mod mount;
 mod mount_table;
 mod place;
 mod protocol;
+mod read_ahead;
 mod start;
 mod state_file;
 mod status;

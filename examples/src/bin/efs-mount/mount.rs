@@ -139,7 +139,7 @@ async fn hold(mut stream: UnixStream, request: &MountRequest, arguments: &Argume
         only_for: (!request.shared).then_some(directory),
         network: our_network()?,
     };
-    send(&mut stream, &Request::Hold(hold)).await?;
+    send(&mut stream, &Request::Hold(Box::new(hold))).await?;
     match receive(&mut stream).await? {
         Reply::Ready { port, found } => {
             if arguments.verbose {

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    Hold(Hold),
+    Hold(Box<Hold>),
     Status,
 }
 

@@ -28,7 +28,10 @@ struct Contents {
 const VERSION: u32 = 1;
 
 #[derive(Debug)]
-pub(crate) struct StateFile(PathBuf);
+pub(crate) struct StateFile {
+    dir: PathBuf,
+    path: PathBuf,
+}
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +46,12 @@ pub(crate) enum StateError {
 
 impl StateFile {
     pub(crate) fn in_dir(dir: &Path) -> Self {
-        Self(dir.join("state.json"))
+        Self { dir: dir.to_owned(), path: dir.join("state.json") }
     }
 
     pub(crate) fn read(&self) -> Result<Vec<Record>, StateError> {
-        let path = || self.0.clone();
-        let text = match fs::read(&self.0) {
+        let path = || self.path.clone();
+        let text = match fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(|source| StateError::Io { path: path(), source })?,
         };
@@ -64,12 +67,12 @@ impl StateFile {
     pub(crate) fn write(&self, tunnels: Vec<Record>) -> Result<(), StateError> {
         let written = || {
             // Made with mode 0600.
-            let mut file = tempfile::NamedTempFile::new_in(self.0.parent().unwrap_or(Path::new(".")))?;
+            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
             file.write_all(&serde_json::to_vec_pretty(&Contents { version: VERSION, tunnels })?)?;
             file.as_file().sync_all()?;
-            file.persist(&self.0)?;
+            file.persist(&self.path)?;
             Ok(())
         };
-        written().map_err(|source| StateError::Io { path: self.0.clone(), source })
+        written().map_err(|source| StateError::Io { path: self.path.clone(), source })
     }
 }

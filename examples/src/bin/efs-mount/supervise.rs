@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    listeners,
     mount_table::MountTable,
     place::{Place, PlaceError, our_uid},
     protocol::{Reply, Request, our_network, receive, send},
@@ -72,8 +73,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), SuperviseError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut table = MountTable::open()?;
     let tunnels = Arc::new(Tunnels::adopt(StateFile::in_dir(&place.state_dir), settings).await?);
-    tunnels.set_mounts(MountTable::read()?);
+    tunnels.set_mounts(MountTable::read()?).await;
     let listener = listen(place.socket())?;
+    listeners::notify_ready();
     tracing::info!(socket = %place.socket().display(), "supervising");
     tokio::select! {
         error = watch(&mut table, &tunnels) => error?,
@@ -119,7 +121,7 @@ async fn watch(table: &mut MountTable, tunnels: &Tunnels) -> io::Result<()> {
         tokio::select! {
             changed = table.changed() => {
                 changed?;
-                tunnels.set_mounts(MountTable::read()?);
+                tunnels.set_mounts(MountTable::read()?).await;
             }
             _ = tick.tick() => {}
         }
@@ -174,7 +176,7 @@ async fn serve(mut stream: UnixStream, tunnels: &Tunnels) -> io::Result<()> {
         );
         return send(&mut stream, &Reply::Refused { error }).await;
     }
-    match tunnels.hold(hold).await {
+    match tunnels.hold(*hold).await {
         Ok((lease, port, probe)) => {
             send(&mut stream, &Reply::Ready { port, found: probe.outcome.to_string() }).await?;
             // mount.nfs4 inherits the connection, and does not write to it.

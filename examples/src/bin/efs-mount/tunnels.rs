@@ -1,8 +1,9 @@
 //! The tunnels that the supervisor holds, and for how long.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -14,7 +15,7 @@ use efs_tls::{
     ClientInfo, EfsConfigError, EfsConnector, EfsTunnel, EfsTunnelError, MountHelperConfig, MountHelperConfigError,
     NFS_PORT, ParseError, Probe, TunnelSpec,
 };
-use secure_connector::{Backoff, Roots, RootsError, error_chain};
+use secure_connector::{Backoff, Roots, RootsError, SocketActivationError, error_chain};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -22,9 +23,11 @@ use tokio::{
 
 use crate::{
     credentials,
+    listeners::Listeners,
     mount_table::MountsByPort,
     place::our_uid,
     protocol::{Hold, TunnelReport},
+    read_ahead,
     state_file::{Record, StateError, StateFile},
 };
 
@@ -42,10 +45,11 @@ pub(crate) struct Tunnels {
 /// What all tunnels of the host go by.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    ports: std::ops::RangeInclusive<u16>,
+    listeners: Listeners,
     renew_every: Duration,
     client_info: ClientInfo,
     grace: Duration,
+    optimize_readahead: bool,
 }
 
 #[derive(Debug)]
@@ -75,13 +79,13 @@ pub(crate) enum HoldError {
     #[error("port {port} is that of a tunnel to {target}: give another tlsport, or leave it out to share a tunnel")]
     PortHeld { port: u16, target: String },
     #[error("the CA file {}", path.display())]
-    Roots { path: std::path::PathBuf, source: RootsError },
+    Roots { path: PathBuf, source: RootsError },
     #[error("the connector")]
     Connector(#[from] EfsConfigError),
     #[error("the tunnel")]
     Tunnel(#[from] EfsTunnelError),
-    #[error("port {port} of 127.0.0.1")]
-    Port { port: u16, source: std::io::Error },
+    #[error("no port of 127.0.0.1: give another tlsport, or widen port_range_lower_bound and port_range_upper_bound")]
+    Listen(#[source] io::Error),
     #[error("the state")]
     State(#[from] StateError),
     #[error("{0}")]
@@ -95,8 +99,13 @@ impl Settings {
             Some(source) => ClientInfo::new(source, default.version())?,
             None => default,
         };
-        let (ports, renew_every, grace) = (config.ports()?, config.renewal_interval()?, config.unmount_grace()?);
-        Ok(Self { ports, renew_every, client_info, grace })
+        Ok(Self {
+            listeners: Listeners::take_over(config.ports()?)?,
+            renew_every: config.renewal_interval()?,
+            client_info,
+            grace: config.unmount_grace()?,
+            optimize_readahead: config.optimize_readahead()?,
+        })
     }
 }
 
@@ -107,13 +116,17 @@ pub(crate) enum SettingsError {
     Config(#[from] MountHelperConfigError),
     #[error("[client-info] source of the configuration file")]
     Source(#[from] ParseError),
+    #[error("the listeners of the supervisor before")]
+    Listeners(#[from] SocketActivationError),
 }
 
 impl Tunnels {
     /// The tunnels of the supervisor before us, on the same ports: the kernel connects again by itself. Those that are not
     /// in use any more end after the time of grace.
     pub(crate) async fn adopt(state: StateFile, settings: Settings) -> Result<Self, StateError> {
-        let held: Vec<_> = state.read()?.into_iter().map(|record| Arc::new(Held::recorded(record))).collect();
+        let records = state.read()?;
+        settings.listeners.keep(&records.iter().map(|record| record.port).collect::<Vec<_>>());
+        let held = records.into_iter().map(|record| Arc::new(Held::recorded(record))).collect();
         let tunnels = Self { held: Mutex::new(held), mounts: StdMutex::default(), settings, state };
         tunnels.start_missing().await;
         Ok(tunnels)
@@ -144,21 +157,42 @@ impl Tunnels {
             return Err(HoldError::PortHeld { port: *port, target: tunnel.target.to_string() });
         }
         let Hold { tunnel, port, only_for, .. } = request;
-        let running = self.settings.start(&tunnel, port).await?;
-        let record = Record { tunnel, port: running.tunnel.port(), only_for };
-        tracing::info!(target = %record.tunnel.target, port = record.port, "tunnel opened");
-        let new = Arc::new(Held { running: OnceCell::new_with(Some(running)), ..Held::unused(record) });
-        let lease = Lease::of(&new);
-        held.push(new);
-        if let Err(error) = self.state.write(held.iter().map(|held| held.record.clone()).collect()) {
+        let listeners = &self.settings.listeners;
+        let port = listeners.open(port).map_err(HoldError::Listen)?;
+        let new = Arc::new(Held::unused(Record { tunnel, port, only_for }));
+        held.push(Arc::clone(&new));
+        let started = match new.running(&self.settings).await {
+            Ok(_) => self.record(&held),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = started {
             held.pop();
-            return Err(error.into());
+            listeners.close(port);
+            return Err(error);
         }
-        Ok(lease)
+        tracing::info!(target = %new.record.tunnel.target, port, "tunnel opened");
+        Ok(Lease::of(&new))
     }
 
-    pub(crate) fn set_mounts(&self, mounts: MountsByPort) {
-        *locked(&self.mounts) = mounts;
+    fn record(&self, held: &[Arc<Held>]) -> Result<(), HoldError> {
+        Ok(self.state.write(held.iter().map(|held| held.record.clone()).collect())?)
+    }
+
+    /// What is mounted now.
+    pub(crate) async fn set_mounts(&self, mounts: MountsByPort) {
+        let before = std::mem::replace(&mut *locked(&self.mounts), mounts.clone());
+        if !self.settings.optimize_readahead {
+            return;
+        }
+        for held in self.held.lock().await.iter() {
+            let of_port = |mounts: &MountsByPort| mounts.get(&held.record.port).cloned().unwrap_or_default();
+            let known = of_port(&before);
+            for mounted in of_port(&mounts).iter().filter(|mounted| !known.contains(mounted)) {
+                if let Err(error) = read_ahead::raise(mounted, Path::new(read_ahead::BDI)) {
+                    tracing::warn!(%error, mount = mounted.at, "the read-ahead stays as it is");
+                }
+            }
+        }
     }
 
     /// Starts what is recorded and does not run.
@@ -182,6 +216,7 @@ impl Tunnels {
             let in_use = mounts.contains_key(&held.record.port) || held.is_connected_or_leased();
             let keep = held.is_kept(in_use, now, self.settings.grace);
             if !keep {
+                self.settings.listeners.close(held.record.port);
                 tracing::info!(target = %held.record.tunnel.target, port = held.record.port, "tunnel closed");
             }
             keep
@@ -189,7 +224,7 @@ impl Tunnels {
         if held.len() == before {
             return;
         }
-        if let Err(error) = self.state.write(held.iter().map(|held| held.record.clone()).collect()) {
+        if let Err(error) = self.record(&held) {
             // The next supervisor opens tunnels too many, and closes them again.
             tracing::warn!(error = %error_chain(&error), "the state is not recorded");
         }
@@ -237,9 +272,8 @@ impl Held {
     }
 
     async fn running(&self, settings: &Settings) -> Result<&Running, HoldError> {
-        let started =
-            self.running.get_or_try_init(|| settings.start(&self.record.tunnel, Some(self.record.port))).await;
-        *locked(&self.error) = started.as_ref().err().map(|error| error_chain(error).to_string());
+        let started = self.running.get_or_try_init(|| settings.start(&self.record.tunnel, self.record.port)).await;
+        *locked(&self.error) = started.as_ref().err().map(|error| error_chain(error));
         started
     }
 
@@ -282,16 +316,11 @@ impl Drop for Lease {
 }
 
 impl Settings {
-    async fn start(&self, spec: &TunnelSpec, port: Option<u16>) -> Result<Running, HoldError> {
+    async fn start(&self, spec: &TunnelSpec, port: u16) -> Result<Running, HoldError> {
+        // First, so that the port is ours whatever comes next.
+        let listener = self.listeners.at(port).map_err(HoldError::Listen)?;
         let connector = Arc::new(self.connector(spec).await?);
-        let tunnel = EfsTunnel::builder(Arc::clone(&connector));
-        let tunnel = match port {
-            Some(port) => {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-                tunnel.listener(listener.map_err(|source| HoldError::Port { port, source })?)
-            }
-            None => tunnel.ports(self.ports.clone()),
-        };
+        let tunnel = EfsTunnel::builder(Arc::clone(&connector)).listener(listener);
         // The kernel's NFS client counts as root. Any other user would act with the mount's identity.
         let tunnel = tunnel.configure(|tunnel| tunnel.allow_uids([0, our_uid()])).start().await?;
         Ok(Running { connector, tunnel })
@@ -311,8 +340,8 @@ impl Settings {
             connector = connector.mount_target_address(SocketAddr::new(ip, NFS_PORT));
         }
         if let Some(path) = &spec.ca_file {
-            let roots = |path: &Path| Roots::from_file(path);
-            connector = connector.roots(roots(path).map_err(|source| HoldError::Roots { path: path.clone(), source })?);
+            let roots = Roots::from_file(path);
+            connector = connector.roots(roots.map_err(|source| HoldError::Roots { path: path.clone(), source })?);
         }
         let connector = connector.renew_every(self.renew_every).client_info(self.client_info.clone());
         Ok(connector.build().await?)
