@@ -4,6 +4,11 @@
 mod auth_token;
 pub use auth_token::{AuthToken, AuthTokenError, AuthTokenWarning};
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod connector;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use connector::{HasCredentials, NeedsCredentials, RedisConfigError, RedisConnector, RedisConnectorBuilder};
+
 mod credentials;
 pub use credentials::{
     Candidates, CredentialError, CredentialSource, Credentials, Password, Refresh, RotatingCredentials, RotationStatus,
@@ -18,14 +23,40 @@ pub use default_credentials::default_credentials;
 mod endpoint;
 pub use endpoint::{ClusterMode, EndpointError, EndpointRole, InTransitEncryption, RedisEndpoint, Service};
 
+mod error;
+pub use error::{HandshakeError, RefusedCredentials, explain};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod handshake;
+
 mod iam;
 pub use iam::{Cache, CacheName, IamCredentials, IamToken, IamUser};
+
+mod keep_alive;
+pub use keep_alive::{
+    AuthFailure, AuthPhase, AuthSchedule, AuthStatus, AuthTotals, Authenticated, KeepAlive, KeptAlive,
+};
 
 mod parse;
 pub use parse::ParseError;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod plaintext;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use plaintext::PlaintextRedis;
+
 mod region;
 pub use region::Region;
+
+mod resp;
+
+mod server;
+pub use server::{ClientName, Protocol, ProtocolChoice, ServerInfo, ServerMode, ServerRole};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod stream;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use stream::RedisStream;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
