@@ -100,7 +100,7 @@ async fn a_mount_that_is_not_let_in_is_told_why_and_leaves_no_tunnel() {
     let mut without_our_ca = tunnel.clone();
     without_our_ca["ca_file"] = Value::Null;
     let refused = supervisor.refused(&without_our_ca, None).await;
-    assert!(refused.contains("not trusted") || refused.contains("unknown"), "{refused}");
+    assert!(refused.starts_with("the peer's certificate is not trusted: unknown CA "), "{refused}");
     without_our_ca["ca_file"] = json!("/nowhere/ca.pem");
     let refused = supervisor.refused(&without_our_ca, None).await;
     assert!(refused.starts_with("the CA file /nowhere/ca.pem: "), "{refused}");
@@ -151,6 +151,27 @@ async fn mounts_outlive_the_supervisor() {
     drop(lease);
     let (_lease, same_port) = supervisor.held(&tunnel).await;
     assert_eq!(same_port, port);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_tunnel_that_cannot_run_keeps_its_port_and_is_tried_again() {
+    let pki = TestPki::new().unwrap();
+    let target = mount_target(rules(), &pki).await;
+    let mut supervisor = Supervisor::start(&pki, "").await;
+    let (_lease, port) = supervisor.held(&supervisor.tunnel_to(&target)).await;
+    supervisor.kill();
+    let (here, away) = (supervisor.dir().join("ca.pem"), supervisor.dir().join("away.pem"));
+    fs::rename(&here, &away).unwrap();
+    supervisor.restart().await;
+    let tunnels = supervisor.status().await;
+    let error = tunnels[0]["error"].as_str().unwrap();
+    assert!(error.starts_with(&format!("the CA file {}: ", here.display())), "{error}");
+    assert_eq!((&tunnels[0]["port"], &tunnels[0]["status"]), (&json!(port), &Value::Null));
+
+    let mut waiting = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).await.unwrap();
+    fs::rename(&away, &here).unwrap();
+    supervisor.until(|tunnels| tunnels[0]["error"].is_null()).await;
+    admitted(nfs_hello(&mut waiting).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

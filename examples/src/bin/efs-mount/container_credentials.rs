@@ -77,3 +77,53 @@ impl fmt::Debug for ContainerCredentials {
         f.debug_struct("ContainerCredentials").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secure_connector::error_chain;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is made of an answer, and the request for it.
+    async fn asked(answer: &str) -> (Provided, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = listener.local_addr().unwrap();
+        let credentials = ContainerCredentials { endpoint, path: "/v2/credentials/1".to_owned() };
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        };
+        tokio::join!(credentials.provide_credentials(), serve)
+    }
+
+    #[tokio::test]
+    async fn the_credentials_of_the_path_are_taken_with_their_expiration() {
+        let body = r#"{"RoleArn":"r","AccessKeyId":"ASIA","SecretAccessKey":"s","Token":"t","Expiration":"2026-11-22T17:00:00Z"}"#;
+        let (provided, request) = asked(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}")).await;
+        let credentials = provided.unwrap();
+        assert_eq!(credentials.access_key_id(), "ASIA");
+        assert_eq!((credentials.secret_access_key(), credentials.session_token()), ("s", Some("t")));
+        assert_eq!(credentials.expiry(), Some(humantime::parse_rfc3339("2026-11-22T17:00:00Z").unwrap()));
+        assert!(request.starts_with("GET /v2/credentials/1 HTTP/1.0\r\nHost: 127.0.0.1\r\n"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_is_an_error_without_a_secret() {
+        let secret = r#"{"AccessKeyId":"ASIA","SecretAccessKey":"hidden","Token":"t","Expiration":"soon"}"#;
+        for (answer, error) in [
+            ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), "HTTP status 404 for /v2/credentials/1"),
+            ("HTTP/1.1 200 OK\r\n\r\n{\"Token\":\"hidden\"".to_owned(), "the answer is no credentials in JSON"),
+            (format!("HTTP/1.1 200 OK\r\n\r\n{secret}"), "Expiration is no time"),
+            (String::new(), "no HTTP answer"),
+        ] {
+            let text = error_chain(&asked(&answer).await.0.unwrap_err());
+            assert!(text.ends_with(error) && !text.contains("hidden"), "{text}");
+        }
+    }
+}

@@ -52,3 +52,30 @@ pub(crate) fn from_environment(
         source
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_the_source_where_the_options_do_not() {
+        let environment = [
+            ("AWS_PROFILE", "app"),
+            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/1"),
+            ("AWS_ROLE_ARN", "arn"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+        ];
+        let found = |from: usize, source: CredentialSource| {
+            from_environment(source, |name| {
+                let set = environment.iter().skip(from).find(|(set, _)| *set == name);
+                Some(set.map_or(String::new(), |(_, value)| (*value).to_owned()))
+            })
+        };
+        let profile = |name: &str| CredentialSource::Profile(name.to_owned());
+        assert_eq!(found(0, profile("given")), profile("given"));
+        assert_eq!(found(0, CredentialSource::Default), profile("app"));
+        assert_eq!(found(1, CredentialSource::Default), CredentialSource::ContainerUri("/v2/1".to_owned()));
+        assert_eq!(found(2, CredentialSource::Default), CredentialSource::web_identity("arn", "/token"));
+        assert_eq!(found(3, CredentialSource::Default), CredentialSource::Default);
+    }
+}

@@ -100,6 +100,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), MountError> {
     Err(MountError::Exec(run))
 }
 
+/// Well above what the supervisor gives a mount to be let in.
+const HOLD_LIMIT: Duration = Duration::from_secs(120);
+
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 
 /// Asks the instance metadata only for what nothing else says.
@@ -140,7 +143,7 @@ async fn hold(mut stream: UnixStream, request: &MountRequest, arguments: &Argume
         network: our_network()?,
     };
     send(&mut stream, &Request::Hold(Box::new(hold))).await?;
-    match receive(&mut stream).await? {
+    match timeout(HOLD_LIMIT, receive(&mut stream)).await.map_err(io::Error::from)?? {
         Reply::Ready { port, found } => {
             if arguments.verbose {
                 eprintln!("efs-mount: {found}, port {port}");

@@ -115,7 +115,7 @@ fn listen(path: PathBuf) -> Result<UnixListener, SuperviseError> {
 
 /// Follows the mount table, and gives tunnels up whose time of grace is over.
 async fn watch(table: &mut MountTable, tunnels: &Tunnels) -> io::Result<()> {
-    const RETRY_TICKS: u32 = 10;
+    const RETRY_TICKS: u32 = 5;
     let mut tick = interval(Duration::from_secs(1));
     for ticks in (0..RETRY_TICKS).cycle() {
         tokio::select! {
