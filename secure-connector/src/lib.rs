@@ -55,7 +55,7 @@ pub use timeouts::Timeouts;
 mod tls;
 #[cfg(feature = "__tls")]
 pub use tls::{
-    ConfigError, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin,
+    ConfigError, JudgePeer, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin,
     TlsConnector, TlsConnectorBuilder, TlsStream, VerifiedName, VerifiedPeer,
 };
 

@@ -44,6 +44,8 @@ pub enum Verified {
     DnsName(String),
     /// A trusted chain to a certificate for this IP address.
     IpAddress(IpAddr),
+    /// A trusted chain to a certificate for this SPIFFE ID, judged by the rules of SPIFFE.
+    SpiffeId(String),
     /// The peer holds the private key of a pinned public key (lower-case hexadecimal SHA-256 of its SubjectPublicKeyInfo).
     PublicKey(String),
     /// A trusted chain, whatever name the certificate is for. Always comes with a warning.
@@ -260,6 +262,7 @@ impl fmt::Display for Verified {
         match self {
             Self::DnsName(name) => write!(f, "verified as {name}"),
             Self::IpAddress(ip) => write!(f, "verified as {ip}"),
+            Self::SpiffeId(id) => write!(f, "verified as {id}"),
             Self::PublicKey(sha256) => write!(f, "verified by its pinned key sha256:{sha256}"),
             Self::ChainOnly => f.write_str("chain verified, name NOT checked"),
             Self::Nothing => f.write_str("NOT verified"),

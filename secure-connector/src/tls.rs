@@ -27,4 +27,4 @@ pub use pin::{PinError, SpkiPin};
 pub use provider::PostQuantum;
 pub use roots::{Roots, RootsError};
 pub use stream::TlsStream;
-pub use verify::{PeerVerifier, VerifiedPeer};
+pub use verify::{JudgePeer, PeerVerifier, VerifiedPeer};

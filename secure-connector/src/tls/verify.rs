@@ -2,6 +2,7 @@
 
 mod crls;
 mod handshake;
+mod judge;
 mod leaf;
 mod refusal;
 
@@ -28,6 +29,7 @@ use super::{
 use crate::{ConnectError, PresentedNames, Revocation, Untrusted, Verified, Warning};
 
 pub(crate) use self::handshake::take_verdict;
+pub use self::judge::JudgePeer;
 
 /// What the peer has to prove. Immutable, and cheap to clone.
 ///
@@ -63,6 +65,7 @@ struct Policy {
 enum Proof {
     Chain(Chain),
     Key(Vec<SpkiPin>),
+    OwnRules(Arc<dyn JudgePeer>),
     Nothing,
 }
 
@@ -82,7 +85,7 @@ enum Name {
     NotChecked,
 }
 
-/// What a peer has proven. Only a verification makes one.
+/// What a peer has proven. Only a verification makes one: one of ours, or that of a [`JudgePeer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedPeer {
     verified: Verified,
@@ -112,6 +115,11 @@ impl PeerVerifier {
     pub fn pinned(pins: impl IntoIterator<Item = SpkiPin>) -> Result<Self, ConfigError> {
         let pins: Vec<_> = pins.into_iter().collect();
         if pins.is_empty() { Err(ConfigError::NoPins) } else { Ok(Self::new(Proof::Key(pins))) }
+    }
+
+    /// Whatever `judge` demands.
+    pub fn by_own_rules(judge: Arc<dyn JudgePeer>) -> Self {
+        Self::new(Proof::OwnRules(judge))
     }
 
     /// A chain to one of `roots`, whatever name the certificate is for: any holder of a certificate of these CAs passes.
@@ -191,6 +199,10 @@ impl PeerVerifier {
         match &self.0.proof {
             Proof::Chain(chain) => chain.judge(leaf, intermediates, at, &self.0.algorithms),
             Proof::Key(pins) => judge_key(pins, leaf, at, &self.0.algorithms),
+            Proof::OwnRules(judge) => {
+                let chain: Vec<&[u8]> = std::iter::once(leaf).chain(intermediates).map(AsRef::as_ref).collect();
+                judge.judge(&chain, certificate::from_unix(at))
+            }
             Proof::Nothing => Ok(VerifiedPeer {
                 verified: Verified::Nothing,
                 revocation: Revocation::NotChecked,

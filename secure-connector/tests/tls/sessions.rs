@@ -1,14 +1,17 @@
 //! Resumption: across connections of one identity, never across identities, and never of a chain that no longer stands.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use crate::support::{NAME, SharedClock, TestClock, echo, identity, localhost_peer, roots, start};
 use secure_connector::{
-    ConnectError, CurrentIdentity, Dial, Identity, PeerVerifier, SecureConnector, SecureStream, StaticIdentity,
-    TlsConnector, TlsStream, TlsVersion, Untrusted,
+    ConnectError, CurrentIdentity, Dial, Identity, JudgePeer, PeerVerifier, Revocation, SecureConnector, SecureStream,
+    StaticIdentity, TlsConnector, TlsStream, TlsVersion, Untrusted, Verified, VerifiedPeer,
 };
 use secure_connector_testkit::{
     CaOptions, ClientAuth, EchoServer, Resumption, ServerOptions, TestPki, Usage, Validity, rustls_config,
@@ -215,4 +218,43 @@ async fn a_renewed_server_is_reached_by_a_full_handshake_when_the_stored_chain_h
     assert!(!resumed(&stream));
     assert!(stream.report().peer_not_after().unwrap() > now + 99 * HOUR);
     server.abort();
+}
+
+/// Says yes to every chain until told otherwise.
+#[derive(Debug, Default)]
+struct Moody {
+    asked: AtomicUsize,
+    refuses: AtomicBool,
+}
+
+impl JudgePeer for Moody {
+    fn judge(&self, chain: &[&[u8]], _at: SystemTime) -> Result<VerifiedPeer, ConnectError> {
+        assert!(!chain.is_empty());
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.refuses.load(Ordering::SeqCst) {
+            let reason = Untrusted::Invalid { what: "moody".into() };
+            return Err(ConnectError::Untrusted { reason, source: None });
+        }
+        Ok(VerifiedPeer::by_own_rules(Verified::SpiffeId("spiffe://a/b".into()), Revocation::NotChecked))
+    }
+}
+
+/// The clock stands still, as it seems to between two connections that follow each other closely.
+#[tokio::test]
+async fn rules_of_somebody_elses_are_asked_before_every_resumption() {
+    let (_pki, server) = start(&ServerOptions::default()).await;
+    let judge = Arc::new(Moody::default());
+    let builder = TlsConnector::builder(Dial::addresses([server.addr()]), PeerVerifier::by_own_rules(judge.clone()));
+    let clock = SharedClock(TestClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000)));
+    let connector = builder.clock(clock).build().unwrap();
+    for (asked, was_resumed) in [(1, false), (2, true), (3, true)] {
+        let mut stream = connector.connect().await.unwrap();
+        echo(&mut stream).await;
+        assert_eq!((judge.asked.load(Ordering::SeqCst), resumed(&stream)), (asked, was_resumed));
+        assert_eq!(stream.report().verified.to_string(), "verified as spiffe://a/b");
+    }
+    judge.refuses.store(true, Ordering::SeqCst);
+    let error = connector.connect().await.unwrap_err();
+    assert!(matches!(&error, ConnectError::Untrusted { reason: Untrusted::Invalid { what }, .. } if what == "moody"));
+    assert_eq!(judge.asked.load(Ordering::SeqCst), 5, "the session, then the full handshake");
 }
