@@ -55,7 +55,7 @@ pub(crate) fn make(job: &Job, kernel: &Kernel, folder: &Path) -> Result<PathBuf>
     }
     fs::copy(&job.script, root.join("job/run.sh"))?;
     let mut libraries = BTreeSet::new();
-    for name in ["busybox"].into_iter().chain(job.files.iter().map(String::as_str)) {
+    for name in ["busybox", "sh"].into_iter().chain(job.files.iter().map(String::as_str)) {
         let program = packages::find(name).ok_or_else(|| Error::other(format!("{job} needs {name}: not found")))?;
         copy_beneath(&root, &program)?;
         libraries.append(&mut libraries_of(&program)?);

@@ -26,6 +26,8 @@ wait_for() {
     done
 }
 
+not() { ! "$@" >/dev/null; }
+
 # Whether a process listens on this TCP port.
 listening() { netstat -ltn | grep -q ":$1 "; }
 
