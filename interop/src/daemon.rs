@@ -90,6 +90,13 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Kills the process; its folder stays.
+    pub fn kill(&mut self) {
+        // Errors mean that it is gone already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
     /// The folder that holds its configuration, state and log.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -121,9 +128,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Errors mean that it is gone already.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill();
         if thread::panicking() {
             eprintln!("---- log of {} on {}\n{}----", self.program, self.addr, self.log());
         }

@@ -10,6 +10,8 @@ mod libnfs;
 mod openssl;
 mod pem_files;
 pub mod plain;
+mod redis_cluster;
+mod redis_server;
 mod stunnel;
 
 pub use daemon::{Daemon, run};
@@ -18,4 +20,6 @@ pub use haproxy::haproxy;
 pub use libnfs::Libnfs;
 pub use openssl::{s_client, s_server};
 pub use pem_files::PemFiles;
+pub use redis_cluster::{NodeNames, RedisCluster};
+pub use redis_server::{RedisOptions, RedisProgram, RedisServer};
 pub use stunnel::stunnel;

