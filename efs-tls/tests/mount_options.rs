@@ -1,5 +1,5 @@
 //! The options of `mount -t efs`: what they mean, and what is refused.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 #[path = "mount_options/config.rs"]
 mod config;

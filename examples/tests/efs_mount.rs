@@ -78,6 +78,14 @@ async fn mounts_with_equal_tunnels_share_one_and_others_do_not() {
     assert_eq!(refused, expected);
 
     drop(lease);
+    let dir = supervisor.dir().to_str().unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_efs-mount")).args(["status", "--state-dir", dir]).output().unwrap();
+    let text = String::from_utf8(status.stdout).unwrap();
+    let expected = format!(
+        "127.0.0.1:{other_port} to {FILE_SYSTEM}.efs.us-east-1.amazonaws.com through fsap-0123456789abcdef0\n  being mounted\n  \
+         0 connections, 0 bytes up, 0 bytes down\n  certificate until 2"
+    );
+    assert!(text.contains(&expected), "{text}");
     let tunnels = supervisor.status().await;
     assert_eq!(tunnels.len(), 3);
     let ours = tunnels.iter().find(|tunnel| tunnel["port"] == port).unwrap();
@@ -96,6 +104,16 @@ async fn a_mount_that_is_not_let_in_is_told_why_and_leaves_no_tunnel() {
     assert!(refused.starts_with("denied: "), "{refused}");
     assert!(refused.contains("elasticfilesystem:ClientMount"), "{refused}");
     assert_eq!(supervisor.status().await, Vec::<Value>::new());
+
+    // The same, asked by the mount helper.
+    let dir = supervisor.dir().display().to_string();
+    let options = format!("rw,tls,region=us-east-1,mounttargetip={},cafile={dir}/ca.pem", target.addr().ip());
+    let arguments =
+        ["fs-0123456789abcdef0:/", "/mnt/efs", "-o", &options, "--state-dir", &dir, "--config", "/dev/null"];
+    let told = refused.lines().next().unwrap();
+    let told = if rustix::process::geteuid().is_root() { told } else { "only root can mount: run it as root" };
+    let (code, error) = run(&arguments);
+    assert_eq!((code, error.lines().next()), (Some(32), Some(format!("efs-mount: {told}").as_str())));
 
     let mut without_our_ca = tunnel.clone();
     without_our_ca["ca_file"] = Value::Null;

@@ -1,6 +1,10 @@
 //! Credentials of an ECS task by a path that belongs to one mount. The SDK's provider takes the path of the process.
 
-use std::{fmt, net::SocketAddr, time::SystemTime};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::SystemTime,
+};
 
 use aws_credential_types::{
     Credentials,
@@ -13,7 +17,7 @@ use tokio::{
 };
 
 /// The task metadata endpoint: http://169.254.170.2.
-const ECS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 170, 2)), 80);
+const ECS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)), 80);
 
 pub(crate) struct ContainerCredentials {
     endpoint: SocketAddr,
@@ -43,8 +47,12 @@ impl ContainerCredentials {
     }
 
     /// HTTP/1.0, so that the end of the connection is the end of the answer (RFC 1945 section 7.2.2).
-    async fn get(&self) -> std::io::Result<String> {
+    async fn get(&self) -> io::Result<String> {
         let Self { endpoint, path } = self;
+        // Anything else would end the request line early.
+        if !path.starts_with('/') || !path.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path:?} is no path of a URI")));
+        }
         let mut stream = TcpStream::connect(endpoint).await?;
         let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\nAccept: application/json\r\n\r\n", endpoint.ip());
         stream.write_all(request.as_bytes()).await?;
@@ -111,6 +119,14 @@ mod tests {
         assert_eq!((credentials.secret_access_key(), credentials.session_token()), ("s", Some("t")));
         assert_eq!(credentials.expiry(), Some(humantime::parse_rfc3339("2026-11-22T17:00:00Z").unwrap()));
         assert!(request.starts_with("GET /v2/credentials/1 HTTP/1.0\r\nHost: 127.0.0.1\r\n"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_would_be_more_than_one_is_not_asked_for() {
+        for path in ["/x HTTP/1.1\r\nX: y", "x", ""] {
+            let refused = ContainerCredentials::of_ecs(path).provide_credentials().await.unwrap_err();
+            assert!(error_chain(&refused).ends_with(&format!("{path:?} is no path of a URI")), "{refused:?}");
+        }
     }
 
     #[tokio::test]
