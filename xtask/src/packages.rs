@@ -11,6 +11,7 @@ use crate::steps::{Steps, output};
 type Needed = (&'static str, &'static str, &'static str);
 
 const REAL_PEERS: &[Needed] = &[
+    ("cryptsetup-bin", "cryptsetup", "LUKS volumes of another make"),
     ("haproxy", "haproxy", "TLS-initiating proxy, for comparison"),
     ("libnfs-utils", "nfs-cp", "NFSv4 client in user space"),
     ("nfs-ganesha", "ganesha.nfsd", "NFSv4 server in user space"),

@@ -177,6 +177,14 @@ pub struct Config {
     pub mandatory_requirements: Vec<String>,
 }
 
+impl Metadata {
+    /// The segment whose key is *the* volume key: while a reencryption is unfinished, the one that it leads to.
+    pub(crate) fn default_segment(&self) -> Option<u8> {
+        let last = self.segments.iter().find(|segment| segment.flags.iter().any(|flag| flag == "backup-final"));
+        last.or_else(|| self.segments.first()).map(|segment| segment.id)
+    }
+}
+
 impl Digest {
     pub(crate) fn lists_segment(&self, segment: u8) -> bool {
         self.segments.contains(&segment)

@@ -79,8 +79,9 @@ fn active_slots(header: &Luks1Header) -> impl Iterator<Item = &Luks1Slot> {
 
 /// Within one priority the order of the JSON counts.
 fn luks2_order(metadata: &Metadata, all: bool) -> Vec<u8> {
-    let bound =
-        |id: u8| metadata.digests.iter().any(|digest| digest.keyslots.contains(&id) && !digest.segments.is_empty());
+    let segment = metadata.default_segment();
+    let digests = || metadata.digests.iter().filter(|digest| segment.is_some_and(|id| digest.lists_segment(id)));
+    let bound = |id: u8| digests().any(|digest| digest.keyslots.contains(&id));
     let with_passphrase = |kind: &KeyslotKind| matches!(kind, KeyslotKind::Luks2 { .. });
     let slots = metadata.keyslots.iter().filter(|slot| with_passphrase(&slot.kind));
     let regular = |slot: &&crate::luks2::Keyslot| slot.priority != Priority::Ignore && bound(slot.id);
