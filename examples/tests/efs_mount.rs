@@ -83,7 +83,7 @@ async fn mounts_with_equal_tunnels_share_one_and_others_do_not() {
     let text = String::from_utf8(status.stdout).unwrap();
     let expected = format!(
         "127.0.0.1:{other_port} to {FILE_SYSTEM}.efs.us-east-1.amazonaws.com through fsap-0123456789abcdef0\n  being mounted\n  \
-         0 connections, 0 bytes up, 0 bytes down\n  certificate until 2"
+         connections: 0, bytes up: 0, down: 0\n  certificate until 2"
     );
     assert!(text.contains(&expected), "{text}");
     let tunnels = supervisor.status().await;

@@ -89,10 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), MountError> {
     }
     let asked = request.tunnel.credentials.take();
     request.tunnel.credentials = asked.map(|source| from_environment(source, |name| env::var(name).ok()));
-    let (stream, was_there) = connect_or_start(&arguments.place).await?;
-    if was_there && request.tunnel.credentials == Some(CredentialSource::Default) && env::var_os(KEY_ID).is_some() {
-        eprintln!("efs-mount: {KEY_ID} is not handed to the supervisor, which goes by its own environment");
-    }
+    let stream = connect_or_start(&arguments.place).await?;
     let port = hold(stream, &request, &arguments).await?;
     let run = Command::new(MOUNT_NFS4)
         .args(request.mount_nfs4_arguments(port, arguments.directory.clone(), arguments.flags()))
@@ -144,7 +141,11 @@ async fn hold(mut stream: UnixStream, request: &MountRequest, arguments: &Argume
     };
     send(&mut stream, &Request::Hold(Box::new(hold))).await?;
     match timeout(HOLD_LIMIT, receive(&mut stream)).await.map_err(io::Error::from)?? {
-        Reply::Ready { port, found } => {
+        Reply::Ready { port, found, access_key_id } => {
+            let ours = env::var(KEY_ID).ok().filter(|_| request.tunnel.credentials == Some(CredentialSource::Default));
+            if let Some((ours, theirs)) = ours.zip(access_key_id).filter(|(ours, theirs)| ours != theirs) {
+                eprintln!("efs-mount: {KEY_ID} is {ours}, and the supervisor has {theirs} by its own environment");
+            }
             if arguments.verbose {
                 eprintln!("efs-mount: {found}, port {port}");
             }

@@ -36,6 +36,8 @@ pub(crate) enum Reply {
     Ready {
         port: u16,
         found: String,
+        /// Whose signature it was that let us in.
+        access_key_id: Option<String>,
     },
     Refused {
         error: String,

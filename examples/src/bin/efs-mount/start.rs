@@ -32,19 +32,18 @@ pub(crate) enum StartError {
     Silent { limit: Duration, log: String },
 }
 
-/// The connection, and whether the supervisor was there before.
-pub(crate) async fn connect_or_start(place: &Place) -> Result<(UnixStream, bool), StartError> {
+pub(crate) async fn connect_or_start(place: &Place) -> Result<UnixStream, StartError> {
     const LIMIT: Duration = Duration::from_secs(10);
     place.secure_state_dir()?;
     if let Some(stream) = connect(&place.socket()).await? {
-        return Ok((stream, true));
+        return Ok(stream);
     }
     let log = start(place).map_err(StartError::Spawn)?;
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
         sleep(Duration::from_millis(20)).await;
         if let Some(stream) = connect(&place.socket()).await? {
-            return Ok((stream, false));
+            return Ok(stream);
         }
     }
     Err(StartError::Silent { limit: LIMIT, log })

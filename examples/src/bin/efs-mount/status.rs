@@ -68,7 +68,7 @@ impl fmt::Display for TunnelReport {
             })
         };
         let (active, up, down) = (text("/tunnel/active"), text("/tunnel/bytes_up"), text("/tunnel/bytes_down"));
-        write!(f, "\n  {active} connections, {up} bytes up, {down} bytes down")?;
+        write!(f, "\n  connections: {active}, bytes up: {up}, down: {down}")?;
         write!(f, "\n  certificate until {}", text("/renewal/not_after"))?;
         if at("/renewal/access_key_id").is_some() {
             write!(f, " of {}", text("/renewal/access_key_id"))?;

@@ -177,8 +177,9 @@ async fn serve(mut stream: UnixStream, tunnels: &Tunnels) -> io::Result<()> {
         return send(&mut stream, &Reply::Refused { error }).await;
     }
     match tunnels.hold(*hold).await {
-        Ok((lease, port, probe)) => {
-            send(&mut stream, &Reply::Ready { port, found: probe.outcome.to_string() }).await?;
+        Ok((lease, probe)) => {
+            let (found, access_key_id) = (probe.outcome.to_string(), lease.access_key_id());
+            send(&mut stream, &Reply::Ready { port: lease.port(), found, access_key_id }).await?;
             // mount.nfs4 inherits the connection, and does not write to it.
             let _ = stream.read(&mut [0]).await;
             drop(lease);

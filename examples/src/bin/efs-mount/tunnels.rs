@@ -133,12 +133,11 @@ impl Tunnels {
     }
 
     /// A tunnel for a mount that is about to be made, once the file system lets us in through it.
-    pub(crate) async fn hold(&self, request: Hold) -> Result<(Lease, u16, Probe), HoldError> {
+    pub(crate) async fn hold(&self, request: Hold) -> Result<(Lease, Probe), HoldError> {
         let lease = self.find_or_start(request).await?;
         let admitted = lease.0.admit(&self.settings).await;
-        let port = lease.0.record.port;
         match admitted {
-            Ok(probe) => Ok((lease, port, probe)),
+            Ok(probe) => Ok((lease, probe)),
             Err(error) => {
                 drop(lease);
                 self.sweep().await;
@@ -306,6 +305,15 @@ impl Lease {
     fn of(held: &Arc<Held>) -> Self {
         held.leases.fetch_add(1, Relaxed);
         Self(Arc::clone(held))
+    }
+
+    /// Of 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.record.port
+    }
+
+    pub(crate) fn access_key_id(&self) -> Option<String> {
+        self.0.running.get()?.connector.renewal().borrow().access_key_id.clone()
     }
 }
 
