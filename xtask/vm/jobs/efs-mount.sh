@@ -23,6 +23,7 @@ reads_ahead() {
 step 'an NFS server, and a mount target before it'
 serve_efs
 ln -s ../bin/efs-mount /usr/sbin/mount.efs
+ln -s /run/efs-mount/supervisor.log first-supervisor.log
 mkdir -p /etc/amazon/efs /mnt/efs /mnt/again
 printf '[mount-watchdog]\nunmount_grace_period_sec = 2\n' >/etc/amazon/efs/efs-utils.conf
 
@@ -53,7 +54,7 @@ kill -9 $killed
 wait_for 10 not running "$killed"
 before=$(cat written)
 step "the supervisor was killed after $before MiB; another"
-efs-mount supervise >supervisor.log 2>&1 &
+efs-mount supervise >second-supervisor.log 2>&1 &
 wait_for 60 listening "$PORT"
 ! written $PIECES || fail 'all was written before the tunnel was back: nothing was interrupted'
 step 'does the writer go on?'

@@ -48,7 +48,7 @@ show_logs() {
     status=$?
     [ $status = 0 ] || for log in *.log; do
         echo "---- $log"
-        tail -n 20 "$log"
+        tail -n 20 "$log" || true
     done
     exit $status
 }
