@@ -56,7 +56,7 @@ mod tls;
 #[cfg(feature = "__tls")]
 pub use tls::{
     ConfigError, JudgePeer, NameError, PeerVerifier, PinError, PostQuantum, Roots, RootsError, Sni, SniName, SpkiPin,
-    TlsConnector, TlsConnectorBuilder, TlsStream, VerifiedName, VerifiedPeer,
+    TlsAcceptor, TlsConnector, TlsConnectorBuilder, TlsStream, VerifiedName, VerifiedPeer,
 };
 
 #[cfg(feature = "tunnel")]

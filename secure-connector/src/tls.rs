@@ -1,5 +1,6 @@
 //! TLS by rustls: who is dialled, what is sent, what is verified, which sessions are resumed.
 
+mod acceptor;
 mod builder;
 pub(crate) mod certificate;
 mod config_error;
@@ -19,6 +20,7 @@ mod sessions;
 mod stream;
 mod verify;
 
+pub use acceptor::TlsAcceptor;
 pub use builder::TlsConnectorBuilder;
 pub use config_error::ConfigError;
 pub use connector::TlsConnector;

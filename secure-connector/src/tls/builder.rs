@@ -180,7 +180,7 @@ impl TlsConnectorBuilder {
 }
 
 #[derive(Debug)]
-struct RustlsClock(Arc<dyn Clock>);
+pub(super) struct RustlsClock(pub(super) Arc<dyn Clock>);
 
 impl TimeProvider for RustlsClock {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {

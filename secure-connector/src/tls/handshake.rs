@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::Pin, time::Instant};
 
-use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConnection, CommonState, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     stream::TlsStream,
     verify,
 };
-use crate::{SecurityReport, Stage, Timings, TlsSession, TlsVersion, Warning};
+use crate::{CertificateSummary, SecurityReport, Stage, Timings, TlsSession, TlsVersion, Warning};
 
 pub(super) async fn handshake<IO>(
     connector: &TlsConnector,
@@ -63,7 +63,7 @@ where
     };
     timings.set(Stage::Tls, started.elapsed());
     let report = report(connector, generation, tls, &judged, (sent, resumed), timings);
-    Ok(TlsStream::new(stream, report))
+    Ok(TlsStream::new(stream.into(), report))
 }
 
 fn report(
@@ -75,7 +75,7 @@ fn report(
     timings: Timings,
 ) -> SecurityReport {
     let mut report = SecurityReport::new(judged.peer.verified().clone());
-    let session = session(connector, generation, tls, judged, resumed);
+    let session = session(tls, generation.config.fips(), connector.sni.clone(), judged.summaries.clone());
     report.revocation = judged.peer.revocation().clone();
     report.warnings.extend_from_slice(judged.peer.warnings());
     if let Some(identity) = generation.presented(sent, resumed) {
@@ -90,12 +90,11 @@ fn report(
     report
 }
 
-fn session(
-    connector: &TlsConnector,
-    generation: &Generation,
-    tls: &ClientConnection,
-    judged: &Judged,
-    resumed: bool,
+pub(super) fn session(
+    tls: &CommonState,
+    fips: bool,
+    sni: Option<String>,
+    peer_chain: Vec<CertificateSummary>,
 ) -> TlsSession {
     let group = tls.negotiated_key_exchange_group().map(|group| group.name());
     let version = match tls.protocol_version() {
@@ -108,10 +107,10 @@ fn session(
         cipher_suite: suite.unwrap_or_default(),
         key_exchange: group.map(|group| format!("{group:?}")),
         post_quantum: group.is_some_and(is_post_quantum),
-        fips: generation.config.fips(),
-        resumed,
+        fips,
+        resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
         alpn: tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
-        sni: connector.sni.clone(),
-        peer_chain: judged.summaries.clone(),
+        sni,
+        peer_chain,
     }
 }

@@ -20,12 +20,12 @@ use crate::{SecureStream, SecurityReport};
 /// - An alert from the peer is an [`io::Error`] whose inner error is a [`ConnectError`](crate::ConnectError). With TLS 1.3 a
 ///   refused client certificate shows itself this way, at the first read.
 pub struct TlsStream<IO> {
-    inner: tokio_rustls::client::TlsStream<FirstBytes<IO>>,
+    inner: tokio_rustls::TlsStream<FirstBytes<IO>>,
     report: Box<SecurityReport>,
 }
 
 impl<IO> TlsStream<IO> {
-    pub(crate) fn new(inner: tokio_rustls::client::TlsStream<FirstBytes<IO>>, report: SecurityReport) -> Self {
+    pub(crate) fn new(inner: tokio_rustls::TlsStream<FirstBytes<IO>>, report: SecurityReport) -> Self {
         Self { inner, report: Box::new(report) }
     }
 

@@ -12,6 +12,7 @@ use rustls::{
     client::danger::ServerCertVerifier,
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, UnixTime},
+    server::danger::ClientCertVerifier,
 };
 use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
@@ -188,6 +189,10 @@ impl PeerVerifier {
     /// For the whole life of a connector: rustls resumes sessions only under the very same verifier object.
     pub(crate) fn handshake_verifier(&self, provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
         handshake::verifier(self.clone(), provider.signature_verification_algorithms)
+    }
+
+    pub(crate) fn client_verifier(&self, provider: &Arc<CryptoProvider>) -> Arc<dyn ClientCertVerifier> {
+        handshake::client_verifier(self.clone(), provider.signature_verification_algorithms)
     }
 
     fn judge_presented(

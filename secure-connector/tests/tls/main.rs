@@ -1,6 +1,7 @@
 //! The TLS connector against servers on the loopback.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod acceptor;
 mod connect;
 mod diagnoses;
 mod hardening;

@@ -3,10 +3,11 @@
 use std::{cell::Cell, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 
 use super::{PeerVerifier, VerifiedPeer};
@@ -32,10 +33,34 @@ pub(super) fn verifier(peer: PeerVerifier, algorithms: WebPkiSupportedAlgorithms
     Arc::new(HandshakeVerifier { peer, algorithms })
 }
 
+pub(super) fn client_verifier(
+    peer: PeerVerifier,
+    algorithms: WebPkiSupportedAlgorithms,
+) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(HandshakeVerifier { peer, algorithms })
+}
+
 #[derive(Debug)]
 struct HandshakeVerifier {
     peer: PeerVerifier,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl HandshakeVerifier {
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let verdict = self.peer.judge_presented(leaf, intermediates, now);
+        let answer = match &verdict {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::InvalidCertificate(for_alert(error))),
+        };
+        VERDICT.set(Some(verdict));
+        answer
+    }
 }
 
 impl ServerCertVerifier for HandshakeVerifier {
@@ -48,13 +73,46 @@ impl ServerCertVerifier for HandshakeVerifier {
         _staple: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.peer.judge_presented(leaf, intermediates, now);
-        let answer = match &verdict {
-            Ok(_) => Ok(ServerCertVerified::assertion()),
-            Err(error) => Err(Error::InvalidCertificate(for_alert(error))),
-        };
-        VERDICT.set(Some(verdict));
-        answer
+        self.judge(leaf, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Every client shows a certificate, or is refused.
+impl ClientCertVerifier for HandshakeVerifier {
+    /// No hint: which roots count depends on who the client says it is.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.judge(leaf, intermediates, now).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
