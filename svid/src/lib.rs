@@ -6,10 +6,12 @@
 //! | who may be the peer | [`ExpectedPeer`] |
 //! | the keys of trust domains | [`Bundle`], [`BundleSet`] |
 //! | X.509-SVIDs: ours, a peer's, and why one is refused | [`X509Svid`], [`X509Verifier`], [`Report`] |
+//! | who we are and whom we trust, at one moment | [`Snapshot`], from an [`SvidSource`] |
+//! | connections | [`MtlsConnector`], [`MtlsAcceptor`] |
 //! | JWT-SVIDs: ours, a peer's | [`JwtSvid`] and [`JwtSvidCache`], [`JwtVerifier`] |
 //!
-//! Errors name the rule that is broken, with its section: [`Rule`]. Nothing here reads a clock, opens a connection or starts
-//! a task; the time is a parameter. Private keys and tokens appear in no log, error or `Debug`.
+//! Errors name the rule that is broken, with its section: [`Rule`]. What judges reads
+//! no clock: the time is a parameter. Nothing starts a task. Private keys and tokens appear in no log, error or `Debug`.
 //!
 //! # Example
 //! A peer's chain, judged by the bundles that we hold:
@@ -53,10 +55,16 @@ mod json;
 mod jwt;
 pub use jwt::{CachedJwt, JwtRequest, JwtSvid, JwtSvidCache, JwtSvidError, JwtVerifier, PeerJwt, renew_at};
 
+mod mtls;
+pub use mtls::{AcceptorCounts, Mode, MtlsAcceptor, MtlsConnector, MtlsConnectorBuilder, MtlsPeer, MtlsStream, Peer};
+
 mod provider;
 
 mod rule;
 pub use rule::Rule;
+
+mod snapshot;
+pub use snapshot::{CurrentSnapshot, Snapshot, SvidPublisher, SvidSource};
 
 mod text;
 

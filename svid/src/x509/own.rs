@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use secure_connector::{BoxError, Identity, IdentityError};
+use secure_connector::{AuthenticatedAs, BoxError, Identity, IdentityError};
 
 use super::{X509SvidError, issuer, leaf::Leaf, presented};
 use crate::{SpiffeId, certificate::Certificate, provider};
@@ -75,6 +75,7 @@ impl X509Svid {
 
     fn new(id: SpiffeId, identity: Result<Identity, IdentityError>) -> Result<Self, X509SvidError> {
         let identity = identity.map_err(|source| X509SvidError::PrivateKey { source })?;
+        let identity = identity.authenticating_as(AuthenticatedAs::new("spiffe", id.as_str()));
         Ok(Self { id, identity: Arc::new(identity), hint: None })
     }
 }
