@@ -1,5 +1,7 @@
 //! Connections that stay authenticated.
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod connector;
 mod conversation;
 mod number;
 mod renewal;
@@ -16,6 +18,10 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use secure_connector::{Backoff, Clock, SystemClock};
 use tokio::sync::watch;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use self::connector::KeptAliveConnector;
+#[cfg(feature = "redis")]
+pub(crate) use self::renewal::wait_until;
 pub use self::{
     schedule::AuthSchedule,
     status::{AuthFailure, AuthPhase, AuthStatus, AuthTotals},

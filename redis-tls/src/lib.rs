@@ -4,6 +4,9 @@
 mod auth_token;
 pub use auth_token::{AuthToken, AuthTokenError, AuthTokenWarning};
 
+#[cfg(all(feature = "bb8", any(feature = "aws-lc-rs", feature = "ring")))]
+mod bb8;
+
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod connector;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
@@ -14,6 +17,9 @@ pub use credentials::{
     Candidates, CredentialError, CredentialSource, Credentials, Password, Refresh, RotatingCredentials, RotationStatus,
     SecretStatus, StaticCredentials, Username,
 };
+
+#[cfg(all(feature = "deadpool", any(feature = "aws-lc-rs", feature = "ring")))]
+mod deadpool;
 
 #[cfg(feature = "aws-config")]
 mod default_credentials;
@@ -36,6 +42,8 @@ mod keep_alive;
 pub use keep_alive::{
     AuthFailure, AuthPhase, AuthSchedule, AuthStatus, AuthTotals, Authenticated, KeepAlive, KeptAlive,
 };
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use keep_alive::KeptAliveConnector;
 
 mod parse;
 pub use parse::ParseError;
@@ -45,10 +53,18 @@ mod plaintext;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use plaintext::PlaintextRedis;
 
+#[cfg(all(feature = "redis", any(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
+
 mod region;
 pub use region::Region;
 
 mod resp;
+
+#[cfg(all(feature = "rustis", any(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustis")))]
+pub mod rustis;
 
 mod server;
 pub use server::{ClientName, Protocol, ProtocolChoice, ServerInfo, ServerMode, ServerRole};
@@ -61,3 +77,8 @@ pub use stream::RedisStream;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(feature = "tunnel", any(feature = "aws-lc-rs", feature = "ring")))]
+mod tunnel;
+#[cfg(all(feature = "tunnel", any(feature = "aws-lc-rs", feature = "ring")))]
+pub use tunnel::{RedisTunnel, RedisTunnelBuilder, RedisTunnelStatus};

@@ -236,7 +236,7 @@ impl Renewal {
 }
 
 /// Looks at the clock every minute: it may be set, and a machine that sleeps does not count the time.
-async fn wait_until(clock: Arc<dyn Clock>, until: SystemTime) {
+pub(crate) async fn wait_until(clock: Arc<dyn Clock>, until: SystemTime) {
     while let Ok(left) = until.duration_since(clock.now())
         && !left.is_zero()
     {

@@ -47,6 +47,7 @@ pub enum AuthPhase {
 
 /// The connections of one [`KeepAlive`](crate::KeepAlive), summed up.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct AuthTotals {
     /// Connections that were handed over to it.
@@ -57,7 +58,8 @@ pub struct AuthTotals {
     pub failures: u64,
     /// Connections that were ended because no attempt came through in time.
     pub given_up: u64,
-    /// The last failed attempt.
+    /// The last failed attempt; as text with its causes when serialized.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub last_failure: Option<AuthFailure>,
 }
 
@@ -77,4 +79,9 @@ pub enum AuthFailure {
         /// The code that the server's error begins with, such as `WRONGPASS`.
         code: String,
     },
+}
+
+#[cfg(feature = "serde")]
+fn as_text<S: serde::Serializer>(failure: &Option<AuthFailure>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&failure.as_ref().map(|failure| secure_connector::error_chain(failure)), serializer)
 }
