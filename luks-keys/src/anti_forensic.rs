@@ -25,6 +25,19 @@ pub(crate) fn merge(hash: HashAlgorithm, stripes: &[u8], key: &mut [u8]) {
     }
 }
 
+/// Completes the stripes of a key. They come in as random bytes; the last one is what turns these into the key.
+pub(crate) fn split(hash: HashAlgorithm, key: &[u8], stripes: &mut [u8]) {
+    let Some(at) = stripes.len().checked_sub(key.len()) else { return };
+    let (random, last) = stripes.split_at_mut(at);
+    last.copy_from_slice(key);
+    let mut state = Zeroizing::new(vec![0; key.len()]);
+    for stripe in random.chunks_exact(key.len()) {
+        xor(&mut state, stripe);
+        diffuse(hash, &mut state);
+    }
+    xor(last, &state);
+}
+
 /// Makes `H(BE32(i) || block_i)` of each block as long as the hash; a short last block keeps its own length.
 fn diffuse(hash: HashAlgorithm, stripe: &mut [u8]) {
     for (counter, block) in (0_u32..).zip(stripe.chunks_mut(hash.output_len())) {
@@ -54,7 +67,8 @@ mod tests {
             (HashAlgorithm::Sha1, 9),
         ] {
             let key: Vec<u8> = (1..).take(length).collect();
-            let mut stripes = split_by_counting(hash, &key);
+            let mut stripes: Vec<u8> = (0..length * 4000).map(|n| u8::try_from(n % 251).unwrap()).collect();
+            split(hash, &key, &mut stripes);
             let mut merged = vec![0; length];
             merge(hash, &stripes, &mut merged);
             assert_eq!(merged, key);
@@ -62,18 +76,5 @@ mod tests {
             merge(hash, &stripes, &mut merged);
             assert_ne!(merged, key);
         }
-    }
-
-    /// The writing side with stripes that are counted instead of drawn.
-    fn split_by_counting(hash: HashAlgorithm, key: &[u8]) -> Vec<u8> {
-        let mut stripes: Vec<u8> = (0..key.len() * 3999).map(|n| u8::try_from(n % 251).unwrap()).collect();
-        let mut state = vec![0; key.len()];
-        for stripe in stripes.chunks_exact(key.len()) {
-            xor(&mut state, stripe);
-            diffuse(hash, &mut state);
-        }
-        xor(&mut state, key);
-        stripes.extend(state);
-        stripes
     }
 }

@@ -1,4 +1,4 @@
-//! LUKS headers, keys and volumes.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod anti_forensic;
@@ -16,8 +16,9 @@ mod luks1;
 pub use luks1::{Luks1Header, Luks1Slot, Luks1SlotState, Luks1Violation};
 mod luks2;
 pub use luks2::{
-    Area, Config, Digest, DigestKind, HeaderCopy, Keyslot, KeyslotKind, Luks2Header, Luks2Violation, Metadata,
-    NeedsRepair, Priority, RepairReason, Segment, SegmentKind, Token,
+    Area, Config, Digest, DigestKind, EditError, EditableDevice, FormatOptions, HeaderCopy, Keyslot, KeyslotCost,
+    KeyslotKind, Luks2Editor, Luks2Header, Luks2Violation, Metadata, NeedsRepair, Priority, Random, RepairReason,
+    Segment, SegmentKind, Token, os_random,
 };
 mod payload;
 pub use payload::{Payload, PayloadError};

@@ -50,6 +50,7 @@ pub enum Keyslots {
 #[derive(Debug)]
 pub struct Unlocked {
     keyslot: Option<u8>,
+    digest_id: u8,
     key: VolumeKey,
     payload: Result<Payload, PayloadError>,
 }
@@ -159,7 +160,7 @@ impl LuksHeader {
             let candidate = self.candidate(slot)?;
             tried.push(slot);
             if let Some(key) = candidate.try_passphrase(device, passphrase, &options.limits)? {
-                return Ok(Unlocked { keyslot: Some(slot), key, payload: self.payload(candidate.digest_id) });
+                return Ok(self.unlocked(Some(slot), candidate.digest_id, key));
             }
         }
         if tried.is_empty() { Err(UnlockError::NoUsableKeyslot) } else { Err(UnlockError::WrongPassphrase { tried }) }
@@ -178,10 +179,14 @@ impl LuksHeader {
             if digest.confirms(key, limits).map_err(UnlockError::Digest)? {
                 let mut volume_key = VolumeKey::zeroed(key.len());
                 volume_key.expose_mut().copy_from_slice(key);
-                return Ok(Unlocked { keyslot: None, key: volume_key, payload: self.payload(digest_id) });
+                return Ok(self.unlocked(None, digest_id, volume_key));
             }
         }
         Err(UnlockError::WrongVolumeKey)
+    }
+
+    fn unlocked(&self, keyslot: Option<u8>, digest_id: u8, key: VolumeKey) -> Unlocked {
+        Unlocked { keyslot, digest_id, key, payload: self.payload(digest_id) }
     }
 }
 
@@ -227,6 +232,10 @@ impl Unlocked {
     #[must_use]
     pub fn keyslot(&self) -> Option<u8> {
         self.keyslot
+    }
+
+    pub(crate) fn digest_id(&self) -> u8 {
+        self.digest_id
     }
 
     /// The volume key.

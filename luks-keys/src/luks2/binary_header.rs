@@ -14,7 +14,7 @@ pub(crate) const MAX_HEADER_SIZE: u64 = 4 << 20;
 const CHECKSUM_AT: usize = 448;
 const CHECKSUM_LEN: usize = 64;
 /// Salt that makes the two copies differ on disk; it has no other use.
-const SALT_LEN: usize = 64;
+pub(super) const SALT_LEN: usize = 64;
 
 /// The fields of one copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(super) struct BinaryHeader {
     pub(super) label: String,
     pub(super) subsystem: String,
     pub(super) uuid: String,
+    pub(super) salt: [u8; SALT_LEN],
     checksum_algorithm: HashAlgorithm,
     checksum: [u8; CHECKSUM_LEN],
 }
@@ -43,7 +44,7 @@ impl BinaryHeader {
         let sequence_id = fields.u64();
         let label = text(&mut fields, 48, "label");
         let algorithm = text(&mut fields, 32, "checksum algorithm");
-        fields.bytes(SALT_LEN);
+        let salt = fields.array();
         let uuid = text(&mut fields, 40, "UUID");
         let subsystem = text(&mut fields, 48, "subsystem");
         let found = fields.u64();
@@ -66,7 +67,49 @@ impl BinaryHeader {
         if !is_uuid(&uuid) {
             return Err(Luks2Violation::Text("UUID"));
         }
-        Ok(Self { header_size, sequence_id, label: label?, subsystem: subsystem?, uuid, checksum_algorithm, checksum })
+        let (label, subsystem) = (label?, subsystem?);
+        Ok(Self { header_size, sequence_id, label, subsystem, uuid, salt, checksum_algorithm, checksum })
+    }
+
+    pub(super) fn new(uuid: String, label: String, subsystem: String) -> Self {
+        Self {
+            header_size: MIN_HEADER_SIZE,
+            sequence_id: 0,
+            label,
+            subsystem,
+            uuid,
+            salt: [0; SALT_LEN],
+            checksum_algorithm: HashAlgorithm::Sha256,
+            checksum: [0; CHECKSUM_LEN],
+        }
+    }
+
+    /// The whole copy as it is on disk, with its checksum.
+    pub(super) fn to_bytes(&self, copy: HeaderCopy, json_area: &[u8]) -> Vec<u8> {
+        let offset = if copy == HeaderCopy::Primary { 0 } else { self.header_size };
+        let mut bytes = Vec::with_capacity(BINARY_LEN + json_area.len());
+        let text = |bytes: &mut Vec<u8>, text: &str, len: usize| {
+            let end = bytes.len() + len;
+            bytes.extend(text.bytes().take(len - 1));
+            bytes.resize(end, 0);
+        };
+        bytes.extend(copy.magic());
+        bytes.extend(2_u16.to_be_bytes());
+        bytes.extend(self.header_size.to_be_bytes());
+        bytes.extend(self.sequence_id.to_be_bytes());
+        text(&mut bytes, &self.label, 48);
+        text(&mut bytes, self.checksum_algorithm.name(), 32);
+        bytes.extend(self.salt);
+        text(&mut bytes, &self.uuid, 40);
+        text(&mut bytes, &self.subsystem, 48);
+        bytes.extend(offset.to_be_bytes());
+        bytes.resize(BINARY_LEN, 0);
+        bytes.extend(json_area);
+        let checksum = self.checksum_algorithm.digest(&[&bytes]);
+        for (field, byte) in bytes.iter_mut().skip(CHECKSUM_AT).zip(checksum) {
+            *field = byte;
+        }
+        bytes
     }
 
     /// All but the checksum, which goes over a salt and an offset of its own.

@@ -35,6 +35,43 @@ impl Json {
     }
 }
 
+/// For changes. All of these do nothing where there is no such member.
+impl Json {
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter_mut().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn insert(&mut self, name: String, value: Self) {
+        if let Self::Object(members) = self {
+            members.push((name, value));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Self::Object(members) = self {
+            members.retain(|(member, _)| member != name);
+        }
+    }
+
+    /// Adds the string to the array.
+    pub(crate) fn push(&mut self, text: String) {
+        if let Self::Array(items) = self {
+            items.push(Self::String(text));
+        }
+    }
+
+    /// Takes the string out of the array `list` of every member.
+    pub(crate) fn drop_references(&mut self, list: &str, text: &str) {
+        let Self::Object(members) = self else { return };
+        for (_, member) in members {
+            if let Some(Self::Array(items)) = member.get_mut(list) {
+                items.retain(|item| !matches!(item, Self::String(item) if item == text));
+            }
+        }
+    }
+}
+
 /// Compact, slashes unescaped.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

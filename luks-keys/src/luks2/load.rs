@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::binary_header::{BINARY_LEN, BinaryHeader, MAX_HEADER_SIZE, MIN_HEADER_SIZE};
+use super::binary_header::{BINARY_LEN, BinaryHeader, MAX_HEADER_SIZE, MIN_HEADER_SIZE, SALT_LEN};
 use super::json::Json;
 use super::{Luks2Violation, Metadata, document};
 
@@ -26,7 +26,10 @@ pub struct Luks2Header {
     pub metadata: Metadata,
     /// What is wrong with the other copy.
     pub needs_repair: Option<NeedsRepair>,
-    document: Json,
+    pub(super) document: Json,
+    pub(super) binary: BinaryHeader,
+    /// Of the primary and of the secondary copy, which updates leave as they are.
+    pub(super) salts: [Option<[u8; SALT_LEN]>; 2],
 }
 
 /// One of the two copies.
@@ -80,7 +83,7 @@ struct Copy {
     json_area: Vec<u8>,
 }
 
-type Contents = (BinaryHeader, Json, Metadata);
+pub(super) type Contents = (BinaryHeader, Json, Metadata);
 
 impl Luks2Header {
     pub(crate) fn load(device: &mut (impl Read + Seek), device_size: u64) -> Result<Self, LoadFault> {
@@ -89,6 +92,7 @@ impl Luks2Header {
             Ok(primary) => read_copy(device, HeaderCopy::Secondary, primary.binary.header_size),
             Err(_) => find_secondary(device),
         };
+        let salts = [&primary, &secondary].map(|copy| copy.as_ref().ok().map(|copy| copy.binary.salt));
         let differs = match (&primary, &secondary) {
             (Ok(primary), Ok(secondary)) => !primary.agrees_with(secondary),
             _ => false,
@@ -100,17 +104,17 @@ impl Luks2Header {
                     Some(NeedsRepair { which, why: RepairReason::Older { sequence_id, newest } })
                 };
                 if first > second {
-                    Self::new(primary, older(HeaderCopy::Secondary, second, first))
+                    Self::new(primary, salts, older(HeaderCopy::Secondary, second, first))
                 } else if second > first {
-                    Self::new(secondary, older(HeaderCopy::Primary, first, second))
+                    Self::new(secondary, salts, older(HeaderCopy::Primary, first, second))
                 } else {
                     let differs =
                         differs.then_some(NeedsRepair { which: HeaderCopy::Secondary, why: RepairReason::Differs });
-                    Self::new(primary, differs)
+                    Self::new(primary, salts, differs)
                 }
             }
-            (Ok(primary), Err(why)) => Self::new(primary, Some(invalid(HeaderCopy::Secondary, why))),
-            (Err(why), Ok(secondary)) => Self::new(secondary, Some(invalid(HeaderCopy::Primary, why))),
+            (Ok(primary), Err(why)) => Self::new(primary, salts, Some(invalid(HeaderCopy::Secondary, why))),
+            (Err(why), Ok(secondary)) => Self::new(secondary, salts, Some(invalid(HeaderCopy::Primary, why))),
             (Err(primary), Err(secondary)) => return Err(LoadFault::Copies { primary, secondary }),
         };
         let needed = 2 * header.header_size + header.metadata.config.keyslots_size;
@@ -123,9 +127,13 @@ impl Luks2Header {
         self.document.to_string()
     }
 
-    fn new((binary, document, metadata): Contents, needs_repair: Option<NeedsRepair>) -> Self {
-        let BinaryHeader { header_size, sequence_id, label, subsystem, uuid, .. } = binary;
-        Self { header_size, sequence_id, label, subsystem, uuid, metadata, needs_repair, document }
+    pub(super) fn new(
+        (binary, document, metadata): Contents,
+        salts: [Option<[u8; SALT_LEN]>; 2],
+        needs_repair: Option<NeedsRepair>,
+    ) -> Self {
+        let BinaryHeader { header_size, sequence_id, label, subsystem, uuid, .. } = binary.clone();
+        Self { header_size, sequence_id, label, subsystem, uuid, metadata, needs_repair, document, binary, salts }
     }
 }
 
