@@ -8,6 +8,7 @@
 //! | a network that goes wrong, between a client and any server | [`FaultProxy`] |
 //! | an Amazon EFS mount target that checks the IAM client certificate | [`efs::FakeMountTarget`] |
 //! | an Amazon ElastiCache cache that checks AUTH tokens, users and IAM tokens | [`redis::FakeElastiCache`] |
+//! | a SPIFFE agent: the Workload API with X.509- and JWT-SVIDs | [`spiffe::SpiffeAgent`] |
 //! | an NFSv4.1 server in memory, and a client that asks whether it is let in | [`nfs`] |
 //! | [`rustls`] configurations made of test certificates | [`rustls_config`] |
 //!
@@ -58,6 +59,7 @@ mod pki;
 pub mod redis;
 pub mod rustls_config;
 mod server_options;
+pub mod spiffe;
 mod validity;
 pub use certificate::TestCertificate;
 pub use clock::Clock;
