@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use interop::run;
-use luks_keys::{Keyslots, LuksHeader, UnlockError, UnlockOptions, Unlocked};
+use luks_keys::{
+    FormatOptions, KeyslotCost, Keyslots, Luks2Editor, LuksHeader, UnlockError, UnlockOptions, Unlocked, os_random,
+};
 use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
@@ -137,6 +139,67 @@ fn data_that_cryptsetup_encrypted_is_read_and_data_that_we_wrote_is_decrypted_by
         drop(volume);
         folder.cryptsetup(&reencrypt, &["--decrypt"]).unwrap();
         assert!(fs::read(&data).unwrap() == changed, "{cipher} {sector_size}");
+    }
+}
+
+#[test]
+fn a_volume_that_we_made_and_changed_is_at_every_step_one_of_cryptsetup_too() {
+    for (options, cost) in [
+        (FormatOptions::default().with_label("ours"), KeyslotCost::argon2id(4, 1024, 2)),
+        (FormatOptions::default().with_512_byte_sectors(), KeyslotCost::random_key()),
+    ] {
+        let folder = Folder::new();
+        let image = folder.zeros("image", 18 * MIB);
+        let name = image.to_str().unwrap();
+        let open = || OpenOptions::new().read(true).write(true).open(&image).unwrap();
+        let opens = |slot: &str, key: &str| {
+            let mut command = Command::new("cryptsetup");
+            command.args(["open", "--test-passphrase", "--key-slot", slot, "--key-file"]);
+            let before = fs::read(&image).unwrap();
+            let opened = run(command.arg(folder.path(key)).arg(name)).is_ok();
+            assert!(fs::read(&image).unwrap() == before, "cryptsetup found something to repair");
+            opened
+        };
+        let mut editor = Luks2Editor::format(open(), os_random(), KEY, &options.with_cost(cost.clone())).unwrap();
+        assert!(opens("0", "key") && !opens("0", "other-key"));
+        let unlocked = unlock(&image, KEY);
+        assert_eq!(editor.add_keyslot(&unlocked, OTHER_KEY, &cost).unwrap(), 1);
+        assert!(opens("0", "key") && opens("1", "other-key") && !opens("1", "key"));
+
+        let plain: Vec<u8> = (0_u32..).flat_map(u32::to_le_bytes).take(2 * MIB).collect();
+        unlocked.open(open()).unwrap().write_all(&plain).unwrap();
+
+        // A token that cryptsetup added survives our change, and a keyslot of cryptsetup's stands beside ours.
+        let token = folder.path("token");
+        fs::write(&token, r#"{"type":"aws-kms","keyslots":["1"],"ciphertext":"AQID"}"#).unwrap();
+        folder.cryptsetup(&["token", "import", "--json-file", token.to_str().unwrap(), name], &[]).unwrap();
+        folder.cryptsetup(&["luksAddKey", name, folder.path("other-key").to_str().unwrap()], CHEAP).unwrap();
+        assert!(opens("2", "other-key"));
+        let LuksHeader::Luks2(changed) = header(&image) else { panic!("not LUKS2") };
+        let mut editor = Luks2Editor::new(editor.into_inner(), *changed, os_random());
+        editor.remove_keyslot(0).unwrap();
+        assert!(!opens("0", "key") && opens("1", "other-key") && opens("2", "other-key"));
+        let dump = folder.cryptsetup(&["luksDump", "--dump-json-metadata", name], &[]).unwrap();
+        assert!(dump.contains("aws-kms") && dump.contains("AQID"), "{dump}");
+
+        // With a header apart, cryptsetup decrypts the data in place.
+        let (head, data) = (folder.path("header"), folder.path("data"));
+        fs::write(&data, fs::read(&image).unwrap().split_off(16 * MIB)).unwrap();
+        let unlocked = unlock(&image, OTHER_KEY);
+        let mut read = Vec::new();
+        unlocked.open(open()).unwrap().read_to_end(&mut read).unwrap();
+        assert!(read == plain);
+        let key = folder.path("volume-key");
+        fs::write(&key, unlocked.key().expose()).unwrap();
+        let sector_size = unlocked.payload().unwrap().sector_size.to_string();
+        File::create(&head).unwrap().set_len(16 * MIB as u64).unwrap();
+        let detached = ["--header", head.to_str().unwrap(), data.to_str().unwrap()];
+        let volume_key =
+            ["--volume-key-file", key.to_str().unwrap(), "--key-size", "512", "--sector-size", &sector_size];
+        folder.cryptsetup(&[&["luksFormat"][..], &detached].concat(), &[&volume_key[..], CHEAP].concat()).unwrap();
+        let decrypt = ["reencrypt", "--decrypt", "--force-offline-reencrypt"];
+        folder.cryptsetup(&[&decrypt[..], &detached].concat(), &[]).unwrap();
+        assert!(fs::read(&data).unwrap() == plain);
     }
 }
 
