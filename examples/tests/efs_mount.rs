@@ -78,6 +78,7 @@ async fn mounts_with_equal_tunnels_share_one_and_others_do_not() {
     assert_eq!(refused, expected);
 
     drop(lease);
+    supervisor.until(|tunnels| tunnels.iter().all(|tunnel| tunnel["status"]["health"]["kind"] == "admitted")).await;
     let dir = supervisor.dir().to_str().unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_efs-mount")).args(["status", "--state-dir", dir]).output().unwrap();
     let text = String::from_utf8(status.stdout).unwrap();
@@ -86,6 +87,7 @@ async fn mounts_with_equal_tunnels_share_one_and_others_do_not() {
          connections: 0, bytes up: 0, down: 0\n  certificate until 2"
     );
     assert!(text.contains(&expected), "{text}");
+    assert_eq!(text.matches("  health: admitted").count(), 3, "{text}");
     let tunnels = supervisor.status().await;
     assert_eq!(tunnels.len(), 3);
     let ours = tunnels.iter().find(|tunnel| tunnel["port"] == port).unwrap();

@@ -84,7 +84,15 @@ const READ: [(&str, &[&str]); 3] = [
             "stunnel_check_cert_validity",
         ],
     ),
-    ("mount-watchdog", &["tls_cert_renewal_interval_min", "unmount_grace_period_sec"]),
+    (
+        "mount-watchdog",
+        &[
+            "stunnel_health_check_enabled",
+            "stunnel_health_check_interval_min",
+            "tls_cert_renewal_interval_min",
+            "unmount_grace_period_sec",
+        ],
+    ),
     ("client-info", &["source"]),
 ];
 
@@ -155,14 +163,23 @@ impl MountHelperConfig {
         Ok(Duration::from_secs(60 * u64::from(minutes.unwrap_or(60).max(1))))
     }
 
+    /// How often to ask whether the file system still lets us in; `None` for never. Default: every 5 min.
+    ///
+    /// # Errors
+    /// [`MountHelperConfigError::Value`].
+    pub fn health_check_interval(&self) -> Result<Option<Duration>, MountHelperConfigError> {
+        let (enabled, interval) = ("stunnel_health_check_enabled", "stunnel_health_check_interval_min");
+        let minutes: Option<u32> = self.parsed("mount-watchdog", interval, "a number of minutes")?;
+        let interval = Duration::from_secs(60 * u64::from(minutes.unwrap_or(5).max(1)));
+        Ok(self.flag("mount-watchdog", enabled)?.unwrap_or(true).then_some(interval))
+    }
+
     /// Whether the kernel's read-ahead is to be raised to 15 times `rsize`. Default: yes.
     ///
     /// # Errors
     /// [`MountHelperConfigError::Value`].
     pub fn optimize_readahead(&self) -> Result<bool, MountHelperConfigError> {
-        let key = "optimize_readahead";
-        let Some(found) = self.get("mount", key) else { return Ok(true) };
-        boolean(found).ok_or_else(|| MountHelperConfigError::value(key, "true or false", found))
+        Ok(self.flag("mount", "optimize_readahead")?.unwrap_or(true))
     }
 
     /// Who makes the certificates: [`ClientInfo`](crate::ClientInfo)'s source.
@@ -220,6 +237,11 @@ impl MountHelperConfig {
 
     fn get(&self, section: &str, key: &str) -> Option<&str> {
         [section, "DEFAULT"].iter().find_map(|section| self.sections.get(*section)?.get(key)).map(String::as_str)
+    }
+
+    fn flag(&self, section: &str, key: &'static str) -> Result<Option<bool>, MountHelperConfigError> {
+        let Some(found) = self.get(section, key) else { return Ok(None) };
+        boolean(found).map(Some).ok_or_else(|| MountHelperConfigError::value(key, "true or false", found))
     }
 
     fn parsed<T: FromStr>(

@@ -114,6 +114,19 @@ fn values_are_of_their_keys_kind() {
     assert_eq!(read("optimize_readahead = 2").optimize_readahead(), Err(value("optimize_readahead", flag, "2")));
     assert_eq!(read("optimize_readahead = off").optimize_readahead(), Ok(false));
     assert_eq!(read("region = x").optimize_readahead(), Ok(true));
+    let watchdog = |lines: &str| format!("[mount-watchdog]\n{lines}").parse::<MountHelperConfig>().unwrap();
+    for (lines, expected) in [
+        ("", Some(300)),
+        ("stunnel_health_check_interval_min = 7", Some(420)),
+        ("stunnel_health_check_interval_min = 0", Some(60)),
+        ("stunnel_health_check_enabled = no", None),
+    ] {
+        assert_eq!(watchdog(lines).health_check_interval(), Ok(expected.map(Duration::from_secs)));
+    }
+    assert_eq!(
+        watchdog("stunnel_health_check_enabled = 2").health_check_interval(),
+        Err(value("stunnel_health_check_enabled", flag, "2"))
+    );
     assert_eq!(read("port_range_upper_bound = 20050").ports(), Ok(20049..=20049));
     let path = "an absolute path";
     assert_eq!(

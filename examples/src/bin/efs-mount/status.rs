@@ -73,6 +73,9 @@ impl fmt::Display for TunnelReport {
         if at("/renewal/access_key_id").is_some() {
             write!(f, " of {}", text("/renewal/access_key_id"))?;
         }
+        if at("/health").is_some() {
+            write!(f, "\n  health: {}, since {}", text("/health/outcome"), text("/health/since"))?;
+        }
         for (what, pointer) in [("renewal fails", "/renewal/last_error"), ("last error", "/tunnel/last_error/error")] {
             if at(pointer).is_some() {
                 write!(f, "\n  {what}: {}", text(pointer))?;

@@ -33,8 +33,9 @@ use crate::{
 /// unmount_grace_period_sec of the configuration ([mount-watchdog], 30). Mounts are those of the mount namespace it runs in.
 /// Which tunnel has which port is recorded: a new supervisor goes on with the same ports, and mounts outlive the old one.
 ///
-/// Read from the configuration: port_range_lower_bound, port_range_upper_bound, tls_cert_renewal_interval_min,
-/// unmount_grace_period_sec, source.
+/// Read from the configuration: port_range_lower_bound, port_range_upper_bound, optimize_readahead,
+/// tls_cert_renewal_interval_min, unmount_grace_period_sec, stunnel_health_check_enabled, stunnel_health_check_interval_min,
+/// source.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use std::{
 
 use efs_tls::{
     ClientInfo, EfsConfigError, EfsConnector, EfsTunnel, EfsTunnelError, MountHelperConfig, MountHelperConfigError,
-    NFS_PORT, ParseError, Probe, TunnelSpec,
+    NFS_PORT, ParseError, Probe, ProbeOptions, TunnelSpec,
 };
 use secure_connector::{Backoff, Roots, RootsError, SocketActivationError, error_chain};
 use tokio::{
@@ -49,6 +49,7 @@ pub(crate) struct Settings {
     renew_every: Duration,
     client_info: ClientInfo,
     grace: Duration,
+    probe_every: Option<Duration>,
     optimize_readahead: bool,
 }
 
@@ -104,6 +105,7 @@ impl Settings {
             renew_every: config.renewal_interval()?,
             client_info,
             grace: config.unmount_grace()?,
+            probe_every: config.health_check_interval()?,
             optimize_readahead: config.optimize_readahead()?,
         })
     }
@@ -328,7 +330,10 @@ impl Settings {
         // First, so that the port is ours whatever comes next.
         let listener = self.listeners.at(port).map_err(HoldError::Listen)?;
         let connector = Arc::new(self.connector(spec).await?);
-        let tunnel = EfsTunnel::builder(Arc::clone(&connector)).listener(listener);
+        let mut tunnel = EfsTunnel::builder(Arc::clone(&connector)).listener(listener);
+        if let Some(interval) = self.probe_every {
+            tunnel = tunnel.probe_every(interval);
+        }
         // The kernel's NFS client counts as root. Any other user would act with the mount's identity.
         let tunnel = tunnel.configure(|tunnel| tunnel.allow_uids([0, our_uid()])).start().await?;
         Ok(Running { connector, tunnel })
@@ -362,7 +367,8 @@ async fn admission(connector: &EfsConnector) -> Probe {
     let end = Instant::now() + ADMISSION_LIMIT;
     let mut failures = 0;
     loop {
-        let probe = connector.probe().await;
+        // A mount is root's.
+        let probe = connector.probe_with(&ProbeOptions::default().user(0, 0)).await;
         let delay = pause.delay(failures);
         if !probe.outcome.is_retryable() || Instant::now() + delay > end {
             return probe;
