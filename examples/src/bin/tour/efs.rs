@@ -1,13 +1,9 @@
-//! The main job on embedded stand-ins: reaching an EFS file system that admits IAM clients only.
+//! Reaching an EFS file system that admits IAM clients only.
 //!
 //! A fake mount target on the loopback checks the client certificate as the real one has to. An anonymous client is
 //! refused by an NFS reply; the same client with IAM credentials is admitted, directly and through a tunnel.
 
-use std::{
-    error::Error,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{error::Error, net::SocketAddr, time::Duration};
 
 use aws_credential_types::Credentials;
 use efs_tls::{EfsConnector, EfsConnectorBuilder, EfsTunnel, MountTargetName};
@@ -19,35 +15,32 @@ use secure_connector_testkit::{
 };
 use tokio::net::TcpStream;
 
+use crate::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, heading};
+
 const FILE_SYSTEM: &str = "fs-0123456789abcdef0";
 const REGION: &str = "us-east-1";
 const ACCESS_POINT: &str = "fsap-0123456789abcdef0";
-const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:user/tour";
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let started = Instant::now();
-    let pki = TestPki::new()?;
-    let mount_target = start_mount_target(&pki).await?;
+pub(crate) async fn tour(pki: &TestPki) -> Result<(), Box<dyn Error>> {
+    let mount_target = start_mount_target(pki).await?;
 
-    heading("1. Anonymous: TLS works, the file-system policy does not admit us");
-    let connector = configure(EfsConnector::anonymous(target()?), &pki, mount_target.addr())?.build().await?;
+    heading("EFS 1. Anonymous: TLS works, the file-system policy does not admit us");
+    let connector = configure(EfsConnector::anonymous(target()?), pki, mount_target.addr())?.build().await?;
     let mut nfs = connector.connect().await?;
     println!("{}", nfs.report());
     expect_refused(nfs_hello(&mut nfs).await?)?;
     println!("mount target: {:?}", mount_target.next_event().await?.verdict);
 
-    heading("2. IAM: the client certificate carries a signature by our credentials");
+    heading("EFS 2. IAM: the client certificate carries a signature by our credentials");
     let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "tour");
-    let connector = configure(EfsConnector::iam(target()?, credentials), &pki, mount_target.addr())?.build().await?;
+    let connector = configure(EfsConnector::iam(target()?, credentials), pki, mount_target.addr())?.build().await?;
     let mut nfs = connector.connect().await?;
     println!("{}", nfs.report());
     expect_admitted(nfs_hello(&mut nfs).await?)?;
     println!("mount target: {:?}", mount_target.next_event().await?.verdict);
 
-    heading("3. The same through a tunnel, as a kernel mount would use it");
+    heading("EFS 3. The same through a tunnel, as a kernel mount would use it");
     let tunnel = EfsTunnel::builder(connector).start().await?;
     println!("{}", tunnel.mount_command("/mnt/efs"));
     let mut local = TcpStream::connect(("127.0.0.1", tunnel.port())).await?;
@@ -57,7 +50,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tunnel.drain(Duration::from_secs(1)).await;
     println!("{}", serde_json::to_string_pretty(&tunnel.status())?);
 
-    println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -91,8 +83,4 @@ fn expect_refused(outcome: HelloOutcome) -> Result<(), Box<dyn Error>> {
 fn expect_admitted(outcome: HelloOutcome) -> Result<(), Box<dyn Error>> {
     println!("NFS: {outcome:?}");
     if matches!(outcome, HelloOutcome::Admitted { .. }) { Ok(()) } else { Err("an admission was expected".into()) }
-}
-
-fn heading(text: &str) {
-    println!("\n{text}\n{}", "-".repeat(text.len()));
 }
