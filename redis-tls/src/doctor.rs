@@ -106,6 +106,11 @@ impl Diagnosis {
         self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Skipped)
     }
 
+    /// Whether the server's port accepted a connection.
+    pub fn reached(&self) -> bool {
+        self.finding(Check::Port).is_some_and(|port| port.severity == Severity::Ok)
+    }
+
     /// The first problem: what comes after it may follow from it.
     pub fn first_problem(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.severity == Severity::Problem)

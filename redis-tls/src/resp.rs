@@ -152,14 +152,14 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<i64, Stop> {
         let digits = std::str::from_utf8(self.line()?).ok();
-        digits.and_then(|digits| digits.parse().ok()).ok_or(NoReply::Malformed("a number is none").into())
+        digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| NoReply::Malformed("a number is none").into())
     }
 
     fn line(&mut self) -> Result<&'a [u8], Stop> {
         let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or(Stop::Incomplete)?;
         let (line, rest) = self.rest.split_at_checked(end + 1).ok_or(Stop::Incomplete)?;
         self.rest = rest;
-        line.strip_suffix(b"\r\n").ok_or(NoReply::Malformed("a line does not end in CR LF").into())
+        line.strip_suffix(b"\r\n").ok_or_else(|| NoReply::Malformed("a line does not end in CR LF").into())
     }
 }
 

@@ -247,7 +247,7 @@ impl Examination<'_> {
                 self.skipped(Check::User, "the server does not tell (`ACL WHOAMI`, since Redis 6, may be forbidden)")
             }
         }
-        self.role(stream, told.role.or(stream.server().role));
+        self.role(stream, told.role.or_else(|| stream.server().role));
         self.clock(told.time);
     }
 
@@ -273,8 +273,7 @@ impl Examination<'_> {
             _ => {}
         }
         let severity = if remedies.is_empty() { Severity::Ok } else { Severity::Problem };
-        let role = role.map_or_else(|| "it does not tell its role".to_owned(), |role| format!("it is a {role}"));
-        let message = format!("{}: {role}", stream.server());
+        let message = role.map_or_else(|| "it does not tell its role".to_owned(), |role| format!("it is a {role}"));
         self.found(Check::Server, severity, message, (!remedies.is_empty()).then(|| remedies.join("; ")));
     }
 

@@ -6,7 +6,8 @@ use crate::support::{TOKEN, start, to, token};
 use secure_connector::{Identity, SecureConnector, SecureStream, StaticIdentity};
 use secure_connector_testkit::{ClientAuth, Resumption, ServerOptions, TestPki, Usage, redis::FakeElastiCache};
 
-/// OpenSSL gives two tickets after a full handshake and one after a resumed one; the test server gives as many.
+/// Each connection spends one ticket and earns one at least: OpenSSL issues two after a full handshake and one after a
+/// resumed one.
 #[tokio::test]
 async fn nearly_all_of_many_dials_at_once_resume() {
     for resumption in [Resumption::SessionCache, Resumption::Tickets] {
