@@ -196,7 +196,7 @@ struct Validity {
 }
 
 #[derive(Clone, Copy, der::Choice)]
-enum Time {
+pub(crate) enum Time {
     #[asn1(type = "UTCTime")]
     Utc(UtcTime),
     #[asn1(type = "GeneralizedTime")]
@@ -204,7 +204,7 @@ enum Time {
 }
 
 impl Time {
-    fn system_time(self) -> SystemTime {
+    pub(crate) fn system_time(self) -> SystemTime {
         let since_epoch = match self {
             Self::Utc(time) => time.to_unix_duration(),
             Self::Generalized(time) => time.to_unix_duration(),

@@ -13,6 +13,7 @@ mod path;
 use std::{sync::Arc, time::SystemTime};
 
 use rustls::{crypto::WebPkiSupportedAlgorithms, pki_types::CertificateDer};
+use secure_connector::Revocation;
 
 pub use self::crls::CrlError;
 pub use self::error::{Signer, X509SvidError};
@@ -111,6 +112,11 @@ impl X509Verifier {
         let id = leaf.id()?;
         let path = self.path(&chain, &leaf, &id, bundles, at)?;
         Ok(PeerSvid { not_after: path.not_after, id })
+    }
+
+    /// What is known about revocation of a chain that was accepted.
+    pub(crate) fn revocation(&self) -> Revocation {
+        self.crls.as_ref().map_or(Revocation::NotChecked, |crls| crls.good())
     }
 
     fn path(

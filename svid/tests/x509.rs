@@ -221,6 +221,21 @@ fn revocation_lists_are_asked_where_they_are_given() {
     assert_eq!(unreadable, "revocation list 0 (first = 0) cannot be read: expected DER or PEM");
 }
 
+#[test]
+fn a_revocation_list_of_a_root_that_may_sign_none_is_worth_nothing() {
+    let judged = |usages: &[rcgen::KeyUsagePurpose]| {
+        let root = Authority::root(|params| params.key_usages = usages.to_vec());
+        let (signer, leaf) = (root.renewed(|_| {}), root.leaf(WEB, |_| {}));
+        let list = revocation_list(&signer, &[7], now() + Duration::from_secs(86_400));
+        let verifier = X509Verifier::new().with_crls([list]).unwrap();
+        verifier.verify(&chain_of(&leaf, &[]), &bundles(&[&root]), now()).map(|peer| peer.id().to_string())
+    };
+    use rcgen::KeyUsagePurpose as U;
+    assert_eq!(judged(&[U::KeyCertSign, U::CrlSign]).unwrap(), WEB);
+    let error = judged(&[U::KeyCertSign]).unwrap_err();
+    assert!(matches!(error, X509SvidError::Revoked { .. }), "{error}");
+}
+
 fn outcome<'a>(report: &'a Report, number: &str) -> &'a Outcome {
     &report.findings.iter().find(|finding| finding.rule.number == number).unwrap().outcome
 }
@@ -248,9 +263,10 @@ fn a_report_goes_on_after_the_first_broken_rule() {
 #[test]
 fn a_report_on_a_good_chain_gives_advice() {
     let root = Authority::root(|_| {});
-    let middle = root.sub(|params| params.subject_alt_names.clear());
+    let upper = root.sub(|_| {});
+    let middle = upper.sub(|params| params.subject_alt_names.clear());
     let leaf = middle.leaf(WEB, |params| params.extended_key_usages.clear());
-    let report = X509Verifier::new().explain(&chain_of(&leaf, &[&middle]), &bundles(&[&root]), now());
+    let report = X509Verifier::new().explain(&chain_of(&leaf, &[&middle, &upper]), &bundles(&[&root]), now());
     assert!(report.is_trusted() && report.broken().next().is_none(), "{report}");
     for number in ["X-07", "X-20"] {
         assert!(matches!(outcome(&report, number), Outcome::Advice(_)), "{report}");

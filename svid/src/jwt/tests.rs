@@ -82,6 +82,8 @@ fn each_rule_has_its_error() {
     refused(&unsigned(&header(), &claims()), "the signature is not that of the key \"ec256\"", rule::J11);
     let other = "the key \"ec256\" is not one for RS256";
     refused(&of_header("alg", json!("RS256")), other, rule::J11);
+    let curve = "the key \"ec384\" is not one for ES256";
+    refused(&of_header("kid", json!("ec384")), curve, rule::J11);
     let none = "there is no bundle of the trust domain c.org";
     refused(&of_claims("sub", json!("spiffe://c.org/x")), none, rule::J12);
     let key = "the bundle of the trust domain other.org has no key \"ec256\" for JWT-SVIDs";

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use secure_connector::{ConnectError, JudgePeer, PresentedNames, Revocation, Untrusted, Verified, VerifiedPeer};
+use secure_connector::{ConnectError, JudgePeer, PresentedNames, Untrusted, Verified, VerifiedPeer};
 
 use crate::{ExpectedPeer, SvidSource, UnexpectedPeer, X509SvidError, X509Verifier};
 
@@ -24,7 +24,7 @@ impl JudgePeer for Judge {
         let snapshot = self.source.snapshot().map_err(ConnectError::NoIdentity)?;
         let peer = self.verifier.verify(chain, snapshot.bundles(), at).map_err(untrusted)?;
         self.expected.admits(peer.id()).map_err(unexpected)?;
-        Ok(VerifiedPeer::by_own_rules(Verified::SpiffeId(peer.id().to_string()), Revocation::NotChecked))
+        Ok(VerifiedPeer::by_own_rules(Verified::SpiffeId(peer.id().to_string()), self.verifier.revocation()))
     }
 }
 
