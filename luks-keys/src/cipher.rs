@@ -10,7 +10,7 @@ use std::str::FromStr;
 use rayon::prelude::*;
 
 use crate::hash::HashAlgorithm;
-use block::BlockCipher;
+use block::{BlockCipher, Direction};
 use iv::IvGenerator;
 use mode::ModeState;
 
@@ -146,25 +146,22 @@ impl CipherSpec {
 impl SectorCipher {
     /// Decrypts whole sectors, the first of which has this IV number. Numbers wrap, as in the kernel.
     pub(crate) fn decrypt(&self, iv_number: u64, sectors: &mut [u8]) {
-        self.for_each(iv_number, sectors, &|number, sector| self.mode.decrypt(&*self.block, number, sector));
+        self.apply(Direction::Decrypt, iv_number, sectors);
     }
 
     /// Encrypts whole sectors, the first of which has this IV number.
     pub(crate) fn encrypt(&self, iv_number: u64, sectors: &mut [u8]) {
-        self.for_each(iv_number, sectors, &|number, sector| self.mode.encrypt(&*self.block, number, sector));
+        self.apply(Direction::Encrypt, iv_number, sectors);
     }
 
-    fn for_each(&self, first: u64, sectors: &mut [u8], apply: &(impl Fn(u64, &mut [u8]) + Sync)) {
-        let number = |index: usize, unit: usize| first.wrapping_add((index * (unit / SECTOR)) as u64);
-        if sectors.len() >= PARALLEL_FROM {
-            sectors.par_chunks_mut(PARALLEL_CHUNK).enumerate().for_each(|(index, chunk)| {
-                self.for_each(number(index, PARALLEL_CHUNK), chunk, apply);
-            });
-        } else {
-            for (index, sector) in sectors.chunks_exact_mut(self.sector_size).enumerate() {
-                apply(number(index, self.sector_size), sector);
-            }
+    fn apply(&self, direction: Direction, first: u64, sectors: &mut [u8]) {
+        if sectors.len() < PARALLEL_FROM {
+            return self.mode.apply(direction, &*self.block, first, sectors, self.sector_size);
         }
+        sectors.par_chunks_mut(PARALLEL_CHUNK).enumerate().for_each(|(index, chunk)| {
+            let number = first.wrapping_add((index * (PARALLEL_CHUNK / SECTOR)) as u64);
+            self.mode.apply(direction, &*self.block, number, chunk, self.sector_size);
+        });
     }
 }
 

@@ -45,7 +45,12 @@ impl<'a> Fields<'a> {
         Text { text, terminated: parts.next().is_some() }
     }
 
-    pub(crate) fn rest_is_zero(&self) -> bool {
-        self.0.iter().all(|byte| *byte == 0)
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
     }
+}
+
+/// Without an early end, which would keep the compiler from looking at many bytes at once.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |any, byte| any | byte) == 0
 }

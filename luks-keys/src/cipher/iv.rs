@@ -1,7 +1,7 @@
 //! Initialisation vectors from sector numbers, as the kernel's dm-crypt documentation lists them.
 
 use super::SECTOR;
-use super::block::BlockCipher;
+use super::block::{BlockCipher, Direction};
 
 /// The longest block of any cipher here.
 pub(super) const MAX_BLOCK: usize = 16;
@@ -43,7 +43,7 @@ impl IvGenerator {
         }
         if let Self::Essiv(cipher) | Self::Eboiv(cipher) = self {
             let block = iv.split_at_mut(block_len).0;
-            cipher.encrypt(block);
+            cipher.apply(Direction::Encrypt, block);
         }
         iv
     }

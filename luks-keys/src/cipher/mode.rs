@@ -1,11 +1,14 @@
-//! ECB, CBC (NIST SP 800-38A) and XTS (IEEE 1619) over one sector. Sectors are whole blocks, so nothing is ever stolen
+//! ECB, CBC (NIST SP 800-38A) and XTS (IEEE 1619) over whole sectors. Sectors are whole blocks, so nothing is ever stolen
 //! or padded.
 
-use super::block::BlockCipher;
+use super::SECTOR;
+use super::block::{BlockCipher, Direction};
 use super::iv::{IvGenerator, MAX_BLOCK};
 
-/// Blocks that are given to the cipher at once: one sector of 512 bytes.
-const BATCH: usize = 32;
+/// Bytes that are worked on at once: a multiple of every sector size.
+const BATCH: usize = 4096;
+/// Tweaks that are computed side by side.
+const LANES: usize = 8;
 
 pub(super) enum ModeState {
     Ecb,
@@ -14,19 +17,47 @@ pub(super) enum ModeState {
 }
 
 impl ModeState {
-    pub(super) fn decrypt(&self, cipher: &dyn BlockCipher, number: u64, sector: &mut [u8]) {
+    /// Sectors whose first one has this IV number.
+    pub(super) fn apply(
+        &self,
+        direction: Direction,
+        cipher: &dyn BlockCipher,
+        first: u64,
+        sectors: &mut [u8],
+        sector_size: usize,
+    ) {
+        let numbers = |first: u64| {
+            let step = (sector_size / SECTOR) as u64;
+            (0_u64..).map(move |index| first.wrapping_add(index.wrapping_mul(step)))
+        };
         match self {
-            Self::Ecb => cipher.decrypt(sector),
-            Self::Cbc(iv) => cbc_decrypt(cipher, iv.generate(number, cipher.block_len()), sector),
-            Self::Xts { tweak, iv } => xts(first_tweak(&**tweak, iv, number), sector, |blocks| cipher.decrypt(blocks)),
-        }
-    }
-
-    pub(super) fn encrypt(&self, cipher: &dyn BlockCipher, number: u64, sector: &mut [u8]) {
-        match self {
-            Self::Ecb => cipher.encrypt(sector),
-            Self::Cbc(iv) => cbc_encrypt(cipher, iv.generate(number, cipher.block_len()), sector),
-            Self::Xts { tweak, iv } => xts(first_tweak(&**tweak, iv, number), sector, |blocks| cipher.encrypt(blocks)),
+            Self::Ecb => cipher.apply(direction, sectors),
+            Self::Cbc(iv) => {
+                for (number, sector) in numbers(first).zip(sectors.chunks_exact_mut(sector_size)) {
+                    let iv = iv.generate(number, cipher.block_len());
+                    match direction {
+                        Direction::Encrypt => cbc_encrypt(cipher, iv, sector),
+                        Direction::Decrypt => cbc_decrypt(cipher, iv, sector),
+                    }
+                }
+            }
+            Self::Xts { tweak, iv } => {
+                let mut numbers = numbers(first);
+                let mut masks = [0; BATCH / MAX_BLOCK];
+                for batch in sectors.chunks_mut(BATCH) {
+                    let mut first_tweaks = [0; BATCH / SECTOR * MAX_BLOCK];
+                    let count = batch.len() / sector_size;
+                    let first_tweaks = first_tweaks.split_at_mut(count * MAX_BLOCK).0.as_chunks_mut().0;
+                    for (target, number) in first_tweaks.iter_mut().zip(numbers.by_ref()) {
+                        *target = iv.generate(number, MAX_BLOCK);
+                    }
+                    tweak.apply(Direction::Encrypt, first_tweaks.as_flattened_mut());
+                    for (masks, tweak) in masks.chunks_mut(sector_size / MAX_BLOCK).zip(first_tweaks) {
+                        fill_tweaks(u128::from_le_bytes(*tweak), masks);
+                    }
+                    cipher.apply_masked(direction, batch, &masks);
+                }
+            }
         }
     }
 }
@@ -34,52 +65,41 @@ impl ModeState {
 fn cbc_encrypt(cipher: &dyn BlockCipher, mut previous: [u8; MAX_BLOCK], sector: &mut [u8]) {
     for block in sector.chunks_exact_mut(cipher.block_len()) {
         xor(block, &previous);
-        cipher.encrypt(block);
+        cipher.apply(Direction::Encrypt, block);
         copy(&mut previous, block);
     }
 }
 
 fn cbc_decrypt(cipher: &dyn BlockCipher, mut previous: [u8; MAX_BLOCK], sector: &mut [u8]) {
     let block_len = cipher.block_len();
-    let mut encrypted = [0; BATCH * MAX_BLOCK];
-    for blocks in sector.chunks_mut(BATCH * block_len) {
-        copy(&mut encrypted, blocks);
-        cipher.decrypt(blocks);
-        for (block, encrypted) in blocks.chunks_exact_mut(block_len).zip(encrypted.chunks_exact(block_len)) {
-            xor(block, &previous);
-            copy(&mut previous, encrypted);
+    let mut encrypted = [0; BATCH];
+    copy(&mut encrypted, sector);
+    cipher.apply(Direction::Decrypt, sector);
+    for (block, encrypted) in sector.chunks_exact_mut(block_len).zip(encrypted.chunks_exact(block_len)) {
+        xor(block, &previous);
+        copy(&mut previous, encrypted);
+    }
+}
+
+/// The tweak of each block of a sector: the first one times x, x^2 and so on in GF(2^128).
+fn fill_tweaks(first: u128, tweaks: &mut [u128]) {
+    let mut next = [0; LANES];
+    let mut tweak = first;
+    for lane in &mut next {
+        *lane = tweak;
+        tweak = reduce(tweak << 1, tweak >> 127);
+    }
+    for tweaks in tweaks.chunks_mut(LANES) {
+        for (tweak, lane) in tweaks.iter_mut().zip(&mut next) {
+            *tweak = *lane;
+            *lane = reduce(*lane << LANES, *lane >> (128 - LANES));
         }
     }
 }
 
-fn first_tweak(cipher: &dyn BlockCipher, iv: &IvGenerator, number: u64) -> u128 {
-    let mut tweak = iv.generate(number, MAX_BLOCK);
-    cipher.encrypt(&mut tweak);
-    u128::from_le_bytes(tweak)
-}
-
-fn xts(mut tweak: u128, sector: &mut [u8], apply: impl Fn(&mut [u8])) {
-    let mut tweaks = [0; BATCH];
-    for blocks in sector.chunks_mut(BATCH * MAX_BLOCK) {
-        for slot in &mut tweaks {
-            *slot = tweak;
-            tweak = double(tweak);
-        }
-        mask(blocks, &tweaks);
-        apply(blocks);
-        mask(blocks, &tweaks);
-    }
-}
-
-fn mask(blocks: &mut [u8], tweaks: &[u128; BATCH]) {
-    for (block, tweak) in blocks.as_chunks_mut::<MAX_BLOCK>().0.iter_mut().zip(tweaks) {
-        *block = (u128::from_le_bytes(*block) ^ tweak).to_le_bytes();
-    }
-}
-
-/// Times x in GF(2^128) modulo x^128 + x^7 + x^2 + x + 1.
-fn double(tweak: u128) -> u128 {
-    (tweak << 1) ^ ((tweak >> 127) * 0x87)
+/// Takes what was shifted out modulo x^128 + x^7 + x^2 + x + 1.
+fn reduce(shifted: u128, out: u128) -> u128 {
+    shifted ^ out ^ (out << 1) ^ (out << 2) ^ (out << 7)
 }
 
 fn xor(block: &mut [u8], other: &[u8]) {

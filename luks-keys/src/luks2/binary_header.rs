@@ -1,6 +1,6 @@
 //! The binary header in front of the JSON (LUKS2 On-Disk Format Specification, section 2.1).
 
-use crate::fields::Fields;
+use crate::fields::{Fields, is_zero};
 use crate::hash::HashAlgorithm;
 
 use super::Luks2Violation;
@@ -60,7 +60,7 @@ impl BinaryHeader {
         }
         let checksum_algorithm = checksum_algorithm(&algorithm?)?;
         let unused = checksum.split_at_checked(checksum_algorithm.output_len()).map_or(&[][..], |(_, unused)| unused);
-        if ![padding, unused].concat().iter().all(|byte| *byte == 0) || !fields.rest_is_zero() {
+        if !is_zero(padding) || !is_zero(unused) || !is_zero(fields.rest()) {
             return Err(Luks2Violation::Reserved);
         }
         let uuid = uuid?;
@@ -112,10 +112,12 @@ impl BinaryHeader {
         bytes
     }
 
-    /// All but the checksum, which goes over a salt and an offset of its own.
-    pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        let fields = |header: &Self| (header.label.clone(), header.subsystem.clone(), header.uuid.clone());
-        fields(self) == fields(other)
+    /// All but salt and checksum.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.sequence_id == other.sequence_id
+            && self.label == other.label
+            && self.subsystem == other.subsystem
+            && self.uuid == other.uuid
     }
 
     /// Compares the checksum over the whole copy, its own field counting as zeros.

@@ -1,5 +1,7 @@
 //! The JSON area: one object, then NULs.
 
+use crate::fields::is_zero;
+
 use super::Luks2Violation;
 use super::json::Json;
 
@@ -14,7 +16,7 @@ pub(super) fn parse(area: &[u8]) -> Result<Json, Luks2Violation> {
     }
     let end = area.iter().position(|byte| *byte == 0).ok_or(Luks2Violation::Tail)?;
     let (text, tail) = area.split_at_checked(end).unwrap_or((area, &[]));
-    if tail.iter().any(|byte| *byte != 0) {
+    if !is_zero(tail) {
         return Err(Luks2Violation::Tail);
     }
     let text = std::str::from_utf8(text).map_err(|error| Luks2Violation::Json(error.to_string()))?;

@@ -93,11 +93,18 @@ impl Luks2Header {
             Err(_) => find_secondary(device),
         };
         let salts = [&primary, &secondary].map(|copy| copy.as_ref().ok().map(|copy| copy.binary.salt));
-        let differs = match (&primary, &secondary) {
-            (Ok(primary), Ok(secondary)) => !primary.agrees_with(secondary),
-            _ => false,
-        };
-        let header = match (primary.and_then(Copy::contents), secondary.and_then(Copy::contents)) {
+        let mut differs = None;
+        if let (Ok(primary), Ok(secondary)) = (&primary, &secondary) {
+            if primary.says_the_same(secondary) {
+                let contents = primary.contents();
+                return contents
+                    .map_err(|why| LoadFault::Copies { primary: why.clone(), secondary: why })
+                    .and_then(|contents| Self::new(contents, salts, None).fits(device_size));
+            }
+            differs = Some(NeedsRepair { which: HeaderCopy::Secondary, why: RepairReason::Differs });
+        }
+        let contents = |copy: Result<Copy, Luks2Violation>| copy.and_then(|copy| copy.contents());
+        let header = match (contents(primary), contents(secondary)) {
             (Ok(primary), Ok(secondary)) => {
                 let (first, second) = (primary.0.sequence_id, secondary.0.sequence_id);
                 let older = |which, sequence_id, newest| {
@@ -108,8 +115,6 @@ impl Luks2Header {
                 } else if second > first {
                     Self::new(secondary, salts, older(HeaderCopy::Primary, first, second))
                 } else {
-                    let differs =
-                        differs.then_some(NeedsRepair { which: HeaderCopy::Secondary, why: RepairReason::Differs });
                     Self::new(primary, salts, differs)
                 }
             }
@@ -117,8 +122,12 @@ impl Luks2Header {
             (Err(why), Ok(secondary)) => Self::new(secondary, salts, Some(invalid(HeaderCopy::Primary, why))),
             (Err(primary), Err(secondary)) => return Err(LoadFault::Copies { primary, secondary }),
         };
-        let needed = 2 * header.header_size + header.metadata.config.keyslots_size;
-        if device_size < needed { Err(LoadFault::TooSmall { needed }) } else { Ok(header) }
+        header.fits(device_size)
+    }
+
+    fn fits(self, device_size: u64) -> Result<Self, LoadFault> {
+        let needed = 2 * self.header_size + self.metadata.config.keyslots_size;
+        if device_size < needed { Err(LoadFault::TooSmall { needed }) } else { Ok(self) }
     }
 
     /// The JSON, compact, with everything that this crate does not know.
@@ -173,14 +182,14 @@ fn read_copy(device: &mut (impl Read + Seek), which: HeaderCopy, offset: u64) ->
 }
 
 impl Copy {
-    fn agrees_with(&self, other: &Self) -> bool {
-        self.json_area == other.json_area && self.binary.agrees_with(&other.binary)
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.json_area == other.json_area && self.binary.says_the_same(&other.binary)
     }
 
-    fn contents(self) -> Result<Contents, Luks2Violation> {
+    fn contents(&self) -> Result<Contents, Luks2Violation> {
         let document = document::parse(&self.json_area)?;
         let metadata = Metadata::parse(&document, self.binary.header_size)?;
-        Ok((self.binary, document, metadata))
+        Ok((self.binary.clone(), document, metadata))
     }
 }
 
