@@ -178,8 +178,9 @@ fn redis_error(error: ConnectError) -> RedisError {
 /// The error of the connector that is the cause of `error`, if one is: its [`explain`](ConnectError::explain) says what to
 /// change. Refused credentials have the kind [`AuthenticationFailed`](ErrorKind::AuthenticationFailed) instead.
 pub fn connect_error(error: &RedisError) -> Option<&ConnectError> {
-    let io: &std::io::Error = error.source()?.downcast_ref()?;
-    io.get_ref()?.downcast_ref()
+    // redis-rs shows its pointer to the cause as the cause.
+    let cause: &Arc<dyn Error + Send + Sync> = error.source()?.downcast_ref()?;
+    cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
 }
 
 impl Drop for Driver {
