@@ -1,15 +1,17 @@
 //! Volumes that are made and changed, and the same with the power cut at every point.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+#[path = "shared/made_volume.rs"]
+mod made_volume;
+
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use luks_keys::{
-    EditError, EditableDevice, FormatOptions, HeaderCopy, KeyslotCost, Keyslots, Luks2Editor, Luks2Header, LuksHeader,
-    RepairReason, UnlockError, UnlockOptions, Unlocked, os_random,
+    EditError, EditableDevice, HeaderCopy, KeyslotCost, Luks2Editor, RepairReason, UnlockError, os_random,
 };
 
-const MIB: usize = 1 << 20;
-const FIRST: &[u8] = b"first passphrase";
+use self::made_volume::{FIRST, MIB, disk_of, format, read, unlock, with_json};
+
 const SECOND: &[u8] = b"second passphrase";
 
 /// Remembers what is written, in order.
@@ -255,40 +257,4 @@ fn replay(before: &[u8], writes: &[(u64, Vec<u8>)], check: impl Fn(&[u8])) -> us
 fn put(disk: &mut [u8], at: u64, bytes: &[u8]) {
     let at = usize::try_from(at).unwrap();
     disk[at..at + bytes.len()].copy_from_slice(bytes);
-}
-
-fn format() -> Luks2Editor<Cursor<Vec<u8>>> {
-    let options = FormatOptions::default().with_label("data").with_cost(KeyslotCost::pbkdf2(1));
-    Luks2Editor::format(Cursor::new(vec![0; 17 * MIB]), os_random(), FIRST, &options).unwrap()
-}
-
-fn disk_of(editor: &Luks2Editor<Cursor<Vec<u8>>>) -> &[u8] {
-    editor.get_ref().get_ref()
-}
-
-fn read(disk: &[u8]) -> Luks2Header {
-    match LuksHeader::read(&mut Cursor::new(disk)).unwrap() {
-        LuksHeader::Luks2(header) => *header,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn unlock(header: &Luks2Header, disk: &[u8], passphrase: &[u8]) -> Result<Unlocked, UnlockError> {
-    let header = LuksHeader::Luks2(Box::new(header.clone()));
-    let options = UnlockOptions::default().with_keyslots(Keyslots::ByPriority);
-    header.unlock_with(&mut Cursor::new(disk), passphrase, &options)
-}
-
-/// Both copies with this JSON and a checksum that fits.
-fn with_json(mut disk: Vec<u8>, json: &str) -> Vec<u8> {
-    use sha2::Digest as _;
-    for at in [0, 16 << 10] {
-        let copy = &mut disk[at..at + (16 << 10)];
-        copy[4096..].fill(0);
-        copy[4096..4096 + json.len()].copy_from_slice(json.as_bytes());
-        copy[448..512].fill(0);
-        let checksum = sha2::Sha256::digest(&copy);
-        copy[448..480].copy_from_slice(&checksum);
-    }
-    disk
 }

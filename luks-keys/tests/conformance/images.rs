@@ -62,6 +62,8 @@ pub(crate) fn run(folder: &Folder, report: &mut Report) {
     let manifest: Manifest = folder.json("manifest.json");
     for image in &manifest.images {
         let known = KNOWN.iter().find(|(name, _)| *name == image.name).map(|(_, why)| *why);
+        let without = cfg!(not(feature = "other-ciphers")) && !image.cipher.starts_with("aes-");
+        let known = known.or(if without { Some("the feature `other-ciphers` is off") } else { None });
         report.add(&image.name, image.check(folder), known);
     }
 }
