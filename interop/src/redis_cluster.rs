@@ -4,13 +4,11 @@ use std::fs;
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use secure_connector_testkit::{TestPki, Usage};
 
 use crate::Daemon;
-use crate::redis_server::{ADMIN_PASSWORD, redis_cli, write_certificate};
+use crate::redis_server::{ADMIN_PASSWORD, redis_cli, wait_for, write_certificate};
 
 /// A running cluster: three primaries with a third of the slots each, and for each of them as many replicas as wanted. The
 /// certificate is for `localhost` and 127.0.0.1.
@@ -96,17 +94,7 @@ impl RedisCluster {
     /// # Errors
     /// It does not within 30 s, or the reply is an error.
     pub fn wait_for(&self, node: usize, words: &[&str], text: &str) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let reply = self.admin(node, words)?;
-            if reply.contains(text) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(Error::other(format!("node {node} does not answer {words:?} with {text:?} but {reply}")));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait_for(|| self.admin(node, words), text)
     }
 
     fn form(&self) -> Result<()> {

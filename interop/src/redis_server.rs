@@ -5,6 +5,8 @@ use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use secure_connector_testkit::{TestCertificate, TestPki, Usage};
 
@@ -90,6 +92,14 @@ impl RedisServer {
     /// The reply is an error.
     pub fn admin(&self, words: &[&str]) -> Result<String> {
         redis_cli(self.daemon.dir(), &self.admin, words)
+    }
+
+    /// Waits until the reply to this command holds `text`.
+    ///
+    /// # Errors
+    /// It does not within 30 s, or the reply is an error.
+    pub fn wait_for(&self, words: &[&str], text: &str) -> Result<()> {
+        wait_for(|| self.admin(words), text)
     }
 
     /// Shows another certificate from now on. Connections go on.
@@ -233,6 +243,20 @@ pub(crate) fn redis_cli(dir: &Path, user: &[String], words: &[&str]) -> Result<S
     let mut cli = Command::new("redis-cli");
     cli.args(["-e", "--no-auth-warning", "-s"]).arg(dir.join(SOCKET)).args(user).args(words);
     run(&mut cli).map(|reply| reply.trim_end().to_owned())
+}
+
+pub(crate) fn wait_for(ask: impl Fn() -> Result<String>, text: &str) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let reply = ask()?;
+        if reply.contains(text) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::other(format!("waited 30 s in vain for {text:?}; the last reply: {reply}")));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Writes chain and key, and says where they are.

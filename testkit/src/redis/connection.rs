@@ -192,11 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         let shown = without_secrets(&words);
         let database = self.session.database;
         let (reply, mut after) = self.session.answer(self.shared, &mut state, words);
-        // What was published by this very request comes before its reply.
+        // What was published by this very request comes before its reply, or after it.
+        let mut published = Vec::new();
         while let Ok(message) = self.inbox.try_recv() {
-            if self.hear(&mut state, message, out) == After::Close {
+            if self.hear(&mut state, message, &mut published) == After::Close {
                 after = After::Close;
             }
+        }
+        if self.shared.engine.publishes_before_it_replies() {
+            out.append(&mut published);
         }
         let mut encoded = Vec::new();
         reply.encode(self.session.protocol, &mut encoded);
@@ -210,6 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             _ => {}
         }
         out.append(&mut encoded);
+        out.append(&mut published);
         if state.connections.values().any(|connection| connection.monitors) {
             let line = monitor_line(self.shared, self.session.peer, database, &shown);
             state.tell(|| Message::Line(line.clone()), |connection| connection.monitors);

@@ -1,6 +1,7 @@
 //! How servers of different versions word the same thing, each as the real one was seen to.
 
 use super::command::Command;
+use super::keyspace::NOT_A_NUMBER;
 
 /// The server that is imitated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +52,38 @@ impl Engine {
         self != Self::Valkey9
     }
 
-    /// Whether `READONLY` is refused without cluster mode.
-    pub(crate) fn refuses_readonly_without_cluster(self) -> bool {
+    /// Whether `READONLY`, or else `READWRITE`, is refused without cluster mode.
+    pub(crate) fn refuses_without_cluster(self, readonly: bool) -> bool {
+        match self {
+            Self::Redis5 | Self::Redis6 => readonly,
+            Self::Redis7 => true,
+            Self::Valkey9 => false,
+        }
+    }
+
+    /// Whether a connection that presents a wrong password is no longer authenticated.
+    pub(crate) fn forgets_after_a_wrong_password(self) -> bool {
+        self == Self::Redis5
+    }
+
+    /// Whether a publisher that is a subscriber too gets its message before the reply to `PUBLISH`.
+    pub(crate) fn publishes_before_it_replies(self) -> bool {
         self != Self::Valkey9
+    }
+
+    /// Whether a command is in a category (without the `@`). Redis 6 has one set for all subcommands.
+    pub(crate) fn is_in(self, command: &Command, category: &str) -> bool {
+        if self == Self::Redis6 && command.name.contains('|') {
+            return matches!(category, "admin" | "slow" | "dangerous");
+        }
+        command.is_in(category)
+    }
+
+    pub(crate) fn invalid_expire_time(self) -> &'static str {
+        match self.is_modern() {
+            true => "ERR invalid expire time in 'set' command",
+            false => "ERR invalid expire time in set",
+        }
     }
 
     pub(crate) fn has(self, command: &Command) -> bool {
@@ -97,13 +127,31 @@ impl Engine {
         match self.is_modern() {
             true => format!("ERR unknown subcommand '{subcommand}'. Try {container} HELP."),
             false => {
-                format!("ERR Unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP")
+                let dot = if container == "ACL" { "." } else { "" };
+                format!(
+                    "ERR Unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP{dot}"
+                )
             }
         }
     }
 
+    pub(crate) fn no_database_number(self) -> &'static str {
+        if self.is_modern() { NOT_A_NUMBER } else { "ERR invalid DB index" }
+    }
+
+    pub(crate) fn hello_needs_auth(self) -> String {
+        let version = if self == Self::Valkey9 { "<proto> " } else { "" };
+        format!(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO {version}AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+        )
+    }
+
     pub(crate) fn not_for_subscribers(self, command: &Command) -> String {
-        let name = command.name;
+        let mut name = command.name;
+        if !self.has_subcommands() {
+            name = name.split('|').next().unwrap_or(name);
+        }
         match self {
             Self::Redis5 => "ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT allowed in this context".to_owned(),
             Self::Redis6 => format!(

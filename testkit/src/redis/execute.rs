@@ -1,15 +1,15 @@
 //! What each command does, once it is let through.
 
-use super::Misbehaviour;
 use super::command::Command;
 use super::engine::Engine;
 use super::journal::Event;
-use super::keyspace::{Database, NOT_A_NUMBER, number};
-use super::session::{Session, Transaction};
+use super::keyspace::{Database, number};
+use super::session::{NO_CLUSTER, Session, Transaction};
 use super::state::{Shared, State};
 use super::topology::{ClusterMode, Role, node_id, slot_of};
 use super::user::DEFAULT;
 use super::wire::{Protocol, Reply};
+use super::{AuthRefusal, Misbehaviour};
 
 impl Session {
     /// The number and form of the words is what the command wants.
@@ -29,7 +29,7 @@ impl Session {
             "reset" => self.reset(state),
             "ping" => self.ping(state, words),
             "echo" => Reply::bulk(word(1)),
-            "select" => self.select(state, word(1)),
+            "select" => self.select(shared.engine, state, word(1)),
             "readonly" | "readwrite" => self.set_reading(shared, state, command.name == "readonly"),
             "client|setname" => self.set_name(word(2)).map_or_else(Reply::Error, |()| Reply::OK),
             "client|getname" => self.name.clone().map_or(Reply::Null, Reply::Bulk),
@@ -70,16 +70,23 @@ impl Session {
                 Reply::Array(parts.map(Reply::bulk).to_vec())
             }
             cluster if cluster.starts_with("cluster|") => self.cluster(shared.engine, state, cluster, word(2)),
-            _ => self.on_keys(state, command, words, now),
+            _ => self.on_keys(shared.engine, state, command, words, now),
         }
     }
 
-    fn on_keys(&self, state: &mut State, command: &Command, words: &[Vec<u8>], now: std::time::SystemTime) -> Reply {
+    fn on_keys(
+        &self,
+        engine: Engine,
+        state: &mut State,
+        command: &Command,
+        words: &[Vec<u8>],
+        now: std::time::SystemTime,
+    ) -> Reply {
         let key = words.get(1).map_or(&[] as &[u8], Vec::as_slice);
         let mut database = Database { keyspace: &mut state.keyspace, number: self.database, now };
         match command.name {
             "get" => database.get(key).map_or(Reply::Null, Reply::bulk),
-            "set" => database.set(words),
+            "set" => database.set(engine, words),
             "incr" => database.increment(key),
             "del" => Reply::count(database.delete(command.keys_of(words))),
             "exists" => Reply::count(command.keys_of(words).iter().filter(|key| database.get(key).is_some()).count()),
@@ -123,6 +130,9 @@ impl Session {
             }
             Err(refusal) => {
                 state.counters.refused_authentications += 1;
+                if shared.engine.forgets_after_a_wrong_password() && refusal == AuthRefusal::WrongPassword {
+                    self.identity = None;
+                }
                 let told = refusal.told(shared.engine).to_owned();
                 (Event::Refused { user: name, refusal }, Err(told))
             }
@@ -165,10 +175,7 @@ impl Session {
             return Reply::Error(error);
         }
         if self.identity.is_none() {
-            return Reply::error(
-                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
-                 option can be used to authenticate the client and select the RESP protocol version at the same time",
-            );
+            return Reply::Error(shared.engine.hello_needs_auth());
         }
         if let Some(Err(error)) = name.map(|name| self.set_name(name)) {
             return Reply::Error(error);
@@ -224,9 +231,9 @@ impl Session {
         argument.map_or(Reply::Simple("PONG"), Reply::bulk)
     }
 
-    fn select(&mut self, state: &State, database: &[u8]) -> Reply {
+    fn select(&mut self, engine: Engine, state: &State, database: &[u8]) -> Reply {
         match number(database).map(usize::try_from) {
-            None => Reply::error(NOT_A_NUMBER),
+            None => Reply::error(engine.no_database_number()),
             Some(Ok(1..)) if state.topology.cluster == ClusterMode::On => {
                 Reply::error("ERR SELECT is not allowed in cluster mode")
             }
@@ -239,7 +246,7 @@ impl Session {
     }
 
     fn set_reading(&mut self, shared: &Shared, state: &State, from_replica: bool) -> Reply {
-        if state.topology.cluster == ClusterMode::Off && shared.engine.refuses_readonly_without_cluster() {
+        if state.topology.cluster == ClusterMode::Off && shared.engine.refuses_without_cluster(from_replica) {
             return Reply::error(NO_CLUSTER);
         }
         self.reads_from_replica = from_replica;
@@ -385,4 +392,3 @@ fn mode(state: &State) -> &'static str {
 }
 
 const NOPROTO: &str = "NOPROTO unsupported protocol version";
-const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use super::engine::Engine;
 use super::wire::Reply;
 
 /// What is stored, in all databases.
@@ -38,7 +39,7 @@ impl Database<'_> {
     }
 
     /// `SET key value [NX|XX] [EX seconds|PX milliseconds]`
-    pub(crate) fn set(&mut self, words: &[Vec<u8>]) -> Reply {
+    pub(crate) fn set(&mut self, engine: Engine, words: &[Vec<u8>]) -> Reply {
         let [_, key, value, options @ ..] = words else { return Reply::error("ERR syntax error") };
         let (mut only_if, mut expires) = (None, None);
         let mut options = options.iter();
@@ -52,7 +53,7 @@ impl Database<'_> {
                         None => return Reply::error(NOT_A_NUMBER),
                         Some(amount) => u64::try_from(amount).ok().filter(|amount| *amount > 0),
                     };
-                    let Some(amount) = amount else { return Reply::error("ERR invalid expire time in 'set' command") };
+                    let Some(amount) = amount else { return Reply::error(engine.invalid_expire_time()) };
                     let unit = if unit == b"EX" { Duration::from_secs } else { Duration::from_millis };
                     expires = Some(self.now + unit(amount));
                 }

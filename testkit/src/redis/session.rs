@@ -67,9 +67,10 @@ impl Session {
 
     /// What a request may ask for before it is known whose it is.
     pub(crate) fn limits(&self, shared: &Shared) -> Limits {
-        match self.identity.is_none() && shared.engine.limits_the_unauthenticated() {
-            true => Limits::Unauthenticated,
-            false => Limits::Wide,
+        match &self.identity {
+            _ if !shared.engine.limits_the_unauthenticated() => Limits::Old,
+            None => Limits::Unauthenticated,
+            Some(_) => Limits::Authenticated,
         }
     }
 
@@ -88,15 +89,18 @@ impl Session {
         self.requests += 1;
         state.counters.commands += 1;
         shared.record(state, self.id, self.node, Event::Command { words: without_secrets(&words) });
-        let command = match self.find(shared, &words) {
+        let command = match self.find(shared, state.topology.cluster, &words) {
             Ok(command) => command,
-            Err(error) => return (self.reject("", error), After::GoOn),
+            Err(error) => {
+                let exec = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
+                return (self.reject(shared, if exec { "exec" } else { "" }, error), After::GoOn);
+            }
         };
         if command.name == "quit" {
             return (Reply::OK, After::Close);
         }
         if let Err(error) = self.check(shared, state, command, &words) {
-            return (self.reject(command.name, error), After::GoOn);
+            return (self.reject(shared, command.name, error), After::GoOn);
         }
         if let Some(transaction) = &mut self.transaction
             && !command.is_never_queued()
@@ -107,7 +111,7 @@ impl Session {
         (self.execute(shared, state, command, &words), After::GoOn)
     }
 
-    fn find(&self, shared: &Shared, words: &[Vec<u8>]) -> Result<&'static Command, String> {
+    fn find(&self, shared: &Shared, cluster: ClusterMode, words: &[Vec<u8>]) -> Result<&'static Command, String> {
         let engine = shared.engine;
         let word = |index: usize| String::from_utf8_lossy(words.get(index).map_or(&[], Vec::as_slice)).into_owned();
         let name = word(0);
@@ -118,6 +122,14 @@ impl Session {
         let unknown_container = name.eq_ignore_ascii_case("acl") && !engine.has_users();
         let command = Command::find(&full_name).filter(|command| engine.has(command));
         if container && !unknown_container {
+            if name.eq_ignore_ascii_case("cluster")
+                && cluster == ClusterMode::Off
+                && !engine.has_subcommands()
+                && words.len() > 1
+                && self.identity.is_some()
+            {
+                return Err(NO_CLUSTER.to_owned());
+            }
             if words.len() < 2 {
                 return Err(wrong_number(&name.to_ascii_lowercase()));
             }
@@ -144,7 +156,7 @@ impl Session {
         if !command.needs_no_auth() {
             let identity = self.identity.as_ref().ok_or("NOAUTH Authentication required.")?;
             if let Some(user) = state.accounts.user(&identity.user)
-                && let Some(denied) = user.denied(command, words)
+                && let Some(denied) = user.denied(shared.engine, command, words)
             {
                 return Err(engine.no_permission(&identity.user, &denied));
             }
@@ -189,8 +201,8 @@ impl Session {
     }
 
     /// An error before the command is run is the end of a transaction.
-    fn reject(&mut self, command: &str, error: String) -> Reply {
-        if command == "exec" {
+    fn reject(&mut self, shared: &Shared, command: &str, error: String) -> Reply {
+        if command == "exec" && shared.engine.has_users() {
             self.transaction = None;
             let error = error.strip_prefix("ERR ").unwrap_or(&error);
             return Reply::Error(format!("EXECABORT Transaction discarded because of: {error}"));
@@ -228,4 +240,5 @@ pub(crate) fn without_secrets(words: &[Vec<u8>]) -> Vec<String> {
 /// "An IAM authenticated connection … will automatically be disconnected after 12 hours" (ElastiCache User Guide,
 /// "Authenticating with IAM").
 const TIME_LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
+pub(crate) const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
 const REDACTED: &str = "(redacted)";

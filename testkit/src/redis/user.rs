@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::command::{Command, Keys};
-use super::engine::Denied;
+use super::engine::{Denied, Engine};
 
 /// A user of role-based access control.
 ///
@@ -143,8 +143,8 @@ impl User {
     }
 
     /// The first thing in the request that the user may not do.
-    pub(crate) fn denied(&self, command: &Command, words: &[Vec<u8>]) -> Option<Denied> {
-        if !command.needs_no_auth() && !self.may_run(command) {
+    pub(crate) fn denied(&self, engine: Engine, command: &Command, words: &[Vec<u8>]) -> Option<Denied> {
+        if !command.needs_no_auth() && !self.may_run(engine, command) {
             return Some(Denied::Command(command.name));
         }
         let may = |patterns: &[Vec<u8>], word: &[u8]| patterns.iter().any(|pattern| glob(pattern, word));
@@ -166,10 +166,10 @@ impl User {
         (!permitted).then_some(Denied::Channel)
     }
 
-    fn may_run(&self, command: &Command) -> bool {
+    fn may_run(&self, engine: Engine, command: &Command) -> bool {
         let container = command.name.split('|').next();
         let about = |rule: &&Rule| match rule.subject.strip_prefix('@') {
-            Some(category) => category == "all" || command.is_in(category),
+            Some(category) => category == "all" || engine.is_in(command, category),
             None => rule.subject == command.name || Some(rule.subject.as_str()) == container,
         };
         self.rules.iter().rev().find(about).is_some_and(|rule| rule.verdict == Verdict::Allow)

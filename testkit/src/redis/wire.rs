@@ -34,7 +34,9 @@ pub(crate) fn next_request(buffer: &mut Vec<u8>, limits: Limits) -> Result<Optio
 pub(crate) enum Limits {
     /// From somebody unknown: few and short words.
     Unauthenticated,
-    Wide,
+    Authenticated,
+    /// Of old servers, the same for everybody.
+    Old,
 }
 
 struct Rest<'b> {
@@ -49,7 +51,7 @@ impl Rest<'_> {
         let Some(count) = self.number("too big mbulk count string", "invalid multibulk length")? else {
             return Ok(None);
         };
-        if count > 1024 * 1024 {
+        if count > if limits == Limits::Old { 1024 * 1024 } else { i64::from(i32::MAX) } {
             return Err("invalid multibulk length".into());
         }
         if count > 10 && limits == Limits::Unauthenticated {

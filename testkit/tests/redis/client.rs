@@ -54,13 +54,16 @@ impl Client {
         let mut missing = 1;
         while missing > 0 {
             missing -= 1;
-            let start = reply.len();
-            if !self.line(&mut reply).await {
+            let mut line = Vec::new();
+            let whole = self.line(&mut line).await;
+            reply.extend(&line);
+            if !whole {
                 reply.extend(b"<end>");
                 break;
             }
-            let count = || String::from_utf8_lossy(&reply[start + 1..]).trim_end().parse::<i64>().unwrap();
-            match reply[start] {
+            let (kind, rest) = line.split_first().unwrap();
+            let count = || String::from_utf8_lossy(rest).trim_end().parse::<i64>().unwrap();
+            match kind {
                 b'$' | b'=' if count() >= 0 => {
                     let mut text = vec![0; usize::try_from(count()).unwrap() + 2];
                     self.0.read_exact(&mut text).await.unwrap();
