@@ -7,11 +7,12 @@
 //! | the keys of trust domains | [`Bundle`], [`BundleSet`] |
 //! | X.509-SVIDs: ours, a peer's, and why one is refused | [`X509Svid`], [`X509Verifier`], [`Report`] |
 //! | who we are and whom we trust, at one moment | [`Snapshot`], from an [`SvidSource`] |
+//! | the same from an agent, feature `workload-api` | `WorkloadApi`, `X509Source` |
 //! | connections | [`MtlsConnector`], [`MtlsAcceptor`] |
 //! | JWT-SVIDs: ours, a peer's | [`JwtSvid`] and [`JwtSvidCache`], [`JwtVerifier`] |
 //!
-//! Errors name the rule that is broken, with its section: [`Rule`]. What judges reads
-//! no clock: the time is a parameter. Nothing starts a task. Private keys and tokens appear in no log, error or `Debug`.
+//! Errors name the rule that is broken, with its section: [`Rule`]. What judges reads no clock: the time is a parameter.
+//! Nothing but the sources of the Workload API starts a task. Private keys and tokens appear in no log, error or `Debug`.
 //!
 //! # Example
 //! A peer's chain, judged by the bundles that we hold:
@@ -47,6 +48,11 @@ mod certificate;
 mod expected_peer;
 pub use expected_peer::{ExpectedPeer, PatternError, UnexpectedPeer};
 
+#[cfg(feature = "workload-api")]
+mod grpc;
+#[cfg(feature = "workload-api")]
+pub use grpc::GrpcError;
+
 mod id;
 pub use id::{SpiffeId, SpiffeIdError, TrustDomain};
 
@@ -67,6 +73,14 @@ mod snapshot;
 pub use snapshot::{CurrentSnapshot, Snapshot, SvidPublisher, SvidSource};
 
 mod text;
+
+#[cfg(feature = "workload-api")]
+mod workload_api;
+#[cfg(feature = "workload-api")]
+pub use workload_api::{
+    BundleSource, OnWithdrawal, StartError, ValidatedJwt, WorkloadApi, WorkloadApiBuilder, WorkloadApiError,
+    WorkloadApiStatus, X509Context, X509Source, X509SourceBuilder, patience, retry_delay,
+};
 
 mod workload_address;
 pub use workload_address::{WorkloadApiAddress, WorkloadApiAddressError};
