@@ -9,8 +9,9 @@ use crate::test;
 
 /// Every feature but `fips`, whose module needs CMake and Go to build.
 const ALL_FEATURES: &str = "secure-connector/metrics,secure-connector/ring,secure-connector/serde,\
-    secure-connector/tunnel,efs-tls/ring,efs-tls/serde,efs-tls/aws-config,efs-tls/aws-sdk-efs,interop/real-peers,\
-    examples/real-peers";
+    secure-connector/tunnel,efs-tls/ring,efs-tls/serde,efs-tls/aws-config,efs-tls/aws-sdk-efs,redis-tls/ring,\
+    redis-tls/serde,redis-tls/aws-config,redis-tls/tunnel,redis-tls/redis,redis-tls/bb8,redis-tls/deadpool,\
+    redis-tls/rustis,svid-tls/ring,svid-tls/serde,svid-tls/workload-api,interop/real-peers,examples/real-peers";
 
 /// Each published crate alone: the whole workspace at once would hide a feature that a crate forgot to ask for.
 const ALONE: &[&str] = &[
@@ -21,6 +22,14 @@ const ALONE: &[&str] = &[
     // No TLS provider: identifiers, names and options.
     "--package efs-tls --lib --no-default-features",
     "--package efs-tls --lib --no-default-features --features ring",
+    "--package redis-tls --all-targets",
+    // No TLS provider: endpoints, credentials and IAM tokens.
+    "--package redis-tls --lib --no-default-features",
+    "--package redis-tls --lib --no-default-features --features ring",
+    "--package svid-tls --all-targets",
+    "--package svid-tls --lib --no-default-features --features ring",
+    "--package luks-keys --all-targets",
+    "--package luks-keys --lib --no-default-features",
     "--package secure-connector-testkit --all-targets",
 ];
 

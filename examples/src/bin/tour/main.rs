@@ -1,6 +1,7 @@
 //! The main jobs of the crates on embedded stand-ins: no root, no network, no AWS account.
 
 mod efs;
+mod luks;
 mod redis;
 
 use std::{error::Error, time::Instant};
@@ -16,6 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pki = TestPki::new()?;
     efs::tour(&pki).await?;
     redis::tour(&pki).await?;
+    luks::tour()?;
     println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
     Ok(())
 }
