@@ -21,7 +21,8 @@ async fn bb8_replaces_connections_that_the_server_closed() {
 async fn deadpool_replaces_connections_that_the_server_closed() {
     let (pki, cache) = start(FakeElastiCache::builder()).await;
     let client = RedisClient::new(connector(&cache, &pki).build().unwrap());
-    let pool: deadpool::managed::Pool<RedisClient> = deadpool::managed::Pool::builder(client).max_size(2).build().unwrap();
+    let pool: deadpool::managed::Pool<RedisClient> =
+        deadpool::managed::Pool::builder(client).max_size(2).build().unwrap();
     pool.get().await.unwrap().set::<_, _, ()>("key", 1).await.unwrap();
     assert_eq!(cache.counters().connections, 1);
     cache.close_connections(0);

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use ::redis::{
+    AsyncCommands, ErrorKind, ProtocolVersion, RedisError, ServerErrorKind, StreamingCredentialsProvider, cmd,
+};
 use futures_util::StreamExt;
-use ::redis::{AsyncCommands, ErrorKind, ProtocolVersion, RedisError, ServerErrorKind, StreamingCredentialsProvider, cmd};
 use redis_tls::{
     AuthToken, Credentials, ProtocolChoice, StaticCredentials,
     redis::{CredentialStream, RedisClient, connect_error},
@@ -49,7 +51,14 @@ async fn a_connection_under_load_authenticates_again_and_again_unnoticed() {
     let mut connection = client.multiplexed().await.unwrap();
     let load = async {
         for number in 0_u64.. {
-            let (read,): (u64,) = ::redis::pipe().atomic().set("key", number).ignore().get("key").query_async(&mut connection).await.unwrap();
+            let (read,): (u64,) = ::redis::pipe()
+                .atomic()
+                .set("key", number)
+                .ignore()
+                .get("key")
+                .query_async(&mut connection)
+                .await
+                .unwrap();
             assert_eq!(read, number);
         }
     };
@@ -188,7 +197,9 @@ async fn without_an_endpoint_a_cluster_needs_a_seed() {
     assert_eq!(error.kind(), ErrorKind::InvalidClientConfig);
     assert_eq!(
         error.detail(),
-        Some("a cluster needs a node to begin with: make the connector from an endpoint, or name nodes by `cluster_from`")
+        Some(
+            "a cluster needs a node to begin with: make the connector from an endpoint, or name nodes by `cluster_from`"
+        )
     );
 }
 

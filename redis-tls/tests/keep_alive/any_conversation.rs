@@ -92,7 +92,7 @@ fn any_command() -> impl Strategy<Value = Vec<u8>> {
     let array = words.clone().prop_map(|words| command(&words.split(' ').collect::<Vec<_>>()));
     let inline = words.prop_map(|words| format!("{words}\r\n").into_bytes());
     let scripted = answer().prop_map(|answer| command(&["REPLY", &hex::encode(answer)]));
-    let argument = prop::collection::vec(any::<char>(), 0..30).prop_map(|text| String::from_iter(text));
+    let argument = prop::collection::vec(any::<char>(), 0..30).prop_map(String::from_iter);
     let any_words = prop::collection::vec(argument, 1..4)
         .prop_map(|words| command(&[&["ECHO"][..], &words.iter().map(String::as_str).collect::<Vec<_>>()].concat()));
     let empty = prop::sample::select(vec![b"\r\n".to_vec(), b"*0\r\n".to_vec()]);

@@ -148,7 +148,7 @@ impl Session {
             let kind = if self.resp3 { '>' } else { '*' };
             let verb = name.to_ascii_lowercase();
             let channel =
-                channel.map_or("$-1\r\n".to_owned(), |channel| format!("${}\r\n{channel}\r\n", channel.len()));
+                channel.map_or_else(|| "$-1\r\n".to_owned(), |channel| format!("${}\r\n{channel}\r\n", channel.len()));
             let count = self.channels.len() + self.patterns.len();
             out.extend_from_slice(format!("{kind}3\r\n${}\r\n{verb}\r\n{channel}:{count}\r\n", verb.len()).as_bytes());
         }
