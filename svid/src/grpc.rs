@@ -4,6 +4,8 @@
 //! One connection per call, no task of its own: dropping the call closes the connection. Messages are read into memory that is
 //! wiped, since private keys are in them.
 
+mod masked;
+
 use std::{future::poll_fn, io, pin::pin};
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+use self::masked::{KeyStream, Masked};
 use crate::WorkloadApiAddress;
 
 /// Why a call to an agent failed.
@@ -59,11 +62,14 @@ impl GrpcError {
 /// A call under way: one message was sent, any number is received.
 pub(crate) struct Call {
     /// `None` when it has ended.
-    connection: Option<Connection<Box<dyn Socket>>>,
+    connection: Option<Transport>,
     body: RecvStream,
-    /// Received, and not part of a message that was returned.
+    unmask: KeyStream,
+    /// Received, masked, and not part of a message that was returned.
     rest: Bytes,
 }
+
+type Transport = Connection<Masked<Box<dyn Socket>>>;
 
 trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for S {}
@@ -83,6 +89,7 @@ impl Call {
         message: &[u8],
     ) -> Result<Self, GrpcError> {
         let socket = dial(address).await.map_err(|source| GrpcError::Connect { address: address.clone(), source })?;
+        let (socket, unmask) = Masked::new(socket).map_err(|e| GrpcError::Transport { source: e.into() })?;
         let mut settings = h2::client::Builder::new();
         let (requests, connection) = settings.enable_push(false).handshake(socket).await.map_err(transport)?;
         let mut connection = Some(connection);
@@ -91,7 +98,7 @@ impl Call {
         body.send_data(framed(message), true).map_err(transport)?;
         let response = drive(&mut connection, response).await.map_err(transport)?;
         judge_head(&response)?;
-        Ok(Self { connection, body: response.into_body(), rest: Bytes::new() })
+        Ok(Self { connection, body: response.into_body(), unmask, rest: Bytes::new() })
     }
 
     /// The next message; `None` at the end of a call that succeeded.
@@ -127,7 +134,9 @@ impl Call {
                 self.body.flow_control().release_capacity(self.rest.len()).map_err(transport)?;
             }
             let part = self.rest.split_to((wanted - read.len()).min(self.rest.len()));
+            let begin = read.len();
             read.extend_from_slice(&part);
+            self.unmask.apply(read.get_mut(begin..).unwrap_or_default());
         }
         Ok(read)
     }
@@ -150,7 +159,7 @@ async fn dial(address: &WorkloadApiAddress) -> io::Result<Box<dyn Socket>> {
 }
 
 /// Waits for `work`, and moves the bytes that it waits for.
-async fn drive<T>(connection: &mut Option<Connection<Box<dyn Socket>>>, work: impl Future<Output = T>) -> T {
+async fn drive<T>(connection: &mut Option<Transport>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(moving) = connection {
         tokio::select! {

@@ -55,8 +55,8 @@ async fn requests(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite
     }
 }
 
-/// Walks over the fields of a header block (RFC 7541 section 6) up to `:authority`, which has the number 1. Ends with `None`
-/// where the block does, or where it cannot be read: that is h2's to judge.
+/// Walks over the fields of a header block (RFC 7541 section 6) up to `:authority`: number 1, or the name in full, as the C
+/// core writes it. Ends with `None` where the block does, or where it cannot be read: that is h2's to judge.
 ///
 /// A value in Huffman code stays as it is: the C core sends none.
 fn authority(block: &mut [u8]) -> Option<()> {
@@ -74,13 +74,16 @@ fn authority(block: &mut [u8]) -> Option<()> {
         if matches!(first, 0x80.. | 0x20..=0x3f) {
             continue; // an indexed field, or a new size of the table
         }
+        let mut found = index == 1;
         if index == 0 {
-            (_, rest) = string(rest)?;
+            let name;
+            (name, rest) = string(rest)?;
+            found = name == b":authority";
         }
         let huffman = *rest.first()? & 0x80 != 0;
         let value;
         (value, rest) = string(rest)?;
-        if index == 1 {
+        if found {
             if !huffman {
                 value.iter_mut().filter(|byte| **byte == b'%').for_each(|byte| *byte = b'x');
             }
@@ -128,6 +131,7 @@ mod tests {
     #[test]
     fn the_authority_loses_its_percent_signs_wherever_it_stands() {
         becomes(b"\x41\x08%2Fa%2Fb", b"\x41\x08x2Fax2Fb");
+        becomes(b"\x40\x02:p\x02%2\x40\x0a:authority\x04%2Fa", b"\x40\x02:p\x02%2\x40\x0a:authority\x04x2Fa");
         becomes(b"\x83\x86\x01\x04%2Fa", b"\x83\x86\x01\x04x2Fa");
         becomes(b"\x3f\xe1\x1f\x44\x03/%a\x41\x04%2Fa", b"\x3f\xe1\x1f\x44\x03/%a\x41\x04x2Fa");
         becomes(b"\x40\x01%\x01%\x11\x04%2Fa", b"\x40\x01%\x01%\x11\x04x2Fa");

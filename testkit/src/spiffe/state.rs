@@ -101,7 +101,8 @@ impl State {
         let issue = |workload: &Workload| {
             let spiffe_id = self.settings.id(&workload.path);
             let leaf = self.authority().leaf().uri(&spiffe_id).common_name(&workload.path).validity(validity);
-            let certificate = leaf.usage(Usage::ServerAndClient).issue()?;
+            let leaf = leaf.extension(BASIC_CONSTRAINTS, NO_AUTHORITY).usage(Usage::ServerAndClient);
+            let certificate = leaf.issue()?;
             Ok(messages::X509Svid {
                 spiffe_id,
                 x509_svid: certificate.chain_der().concat(),
@@ -142,3 +143,7 @@ impl Settings {
         format!("spiffe://{}{path}", self.trust_domain)
     }
 }
+
+/// Py-spiffe refuses leaves that do not say that they are none; SPIRE's do.
+const BASIC_CONSTRAINTS: &[u64] = &[2, 5, 29, 19];
+const NO_AUTHORITY: [u8; 2] = [0x30, 0];
