@@ -1,6 +1,7 @@
 //! The same dialogues with real servers and with the testkit's double of them: every reply is the same to the byte.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[expect(dead_code, reason = "the testkit's own tests use all of it")]
 #[path = "../../testkit/tests/redis/client.rs"]
 mod client;
 

@@ -47,7 +47,7 @@ impl Engine {
         self.is_modern()
     }
 
-    /// Whether it is told to somebody unknown that a command does not exist.
+    /// Whether somebody unknown is told that a command does not exist or wants other words.
     pub(crate) fn tells_everybody_its_commands(self) -> bool {
         self != Self::Valkey9
     }
@@ -69,6 +69,11 @@ impl Engine {
     /// Whether a publisher that is a subscriber too gets its message before the reply to `PUBLISH`.
     pub(crate) fn publishes_before_it_replies(self) -> bool {
         self != Self::Valkey9
+    }
+
+    /// Whether a command within `MULTI` is the end of the transaction, rather than an error without a consequence.
+    pub(crate) fn keeps_out_of_transactions(self, command: &Command) -> bool {
+        self == Self::Valkey9 && matches!(command.name, "multi" | "watch")
     }
 
     /// Whether a command is in a category (without the `@`). Redis 6 has one set for all subcommands.

@@ -367,7 +367,7 @@ impl Session {
 
     fn cluster(&self, engine: Engine, state: &State, command: &str, word: &[u8]) -> Reply {
         let topology = &state.topology;
-        if topology.cluster == ClusterMode::Off {
+        if topology.cluster == ClusterMode::Off && !(engine == Engine::Valkey9 && command == "cluster|keyslot") {
             return Reply::error(NO_CLUSTER);
         }
         match command {

@@ -91,6 +91,13 @@ impl Session {
         shared.record(state, self.id, self.node, Event::Command { words: without_secrets(&words) });
         let command = match self.find(shared, state.topology.cluster, &words) {
             Ok(command) => command,
+            Err(_)
+                if self.identity.is_none()
+                    && !shared.engine.tells_everybody_its_commands()
+                    && !needs_no_auth(&words) =>
+            {
+                return (self.reject(shared, "", NOAUTH.to_owned()), After::GoOn);
+            }
             Err(error) => {
                 let exec = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
                 return (self.reject(shared, if exec { "exec" } else { "" }, error), After::GoOn);
@@ -115,7 +122,6 @@ impl Session {
         let engine = shared.engine;
         let word = |index: usize| String::from_utf8_lossy(words.get(index).map_or(&[], Vec::as_slice)).into_owned();
         let name = word(0);
-        let unauthenticated = || "NOAUTH Authentication required.".to_owned();
         let container = Command::is_container(&name);
         let full_name = if container { format!("{name}|{}", word(1)) } else { name.clone() };
         // Redis 5 has no ACL.
@@ -134,7 +140,7 @@ impl Session {
                 return Err(wrong_number(&name.to_ascii_lowercase()));
             }
             if !engine.has_subcommands() && self.identity.is_none() {
-                return Err(unauthenticated());
+                return Err(NOAUTH.to_owned());
             }
             let fits = |command: &&Command| engine.has_subcommands() || engine.takes(command, words.len());
             return match command.filter(fits) {
@@ -146,7 +152,6 @@ impl Session {
         match command {
             Some(command) if engine.takes(command, words.len()) => Ok(command),
             Some(command) => Err(wrong_number(command.name)),
-            None if self.identity.is_none() && !engine.tells_everybody_its_commands() => Err(unauthenticated()),
             None => Err(engine.unknown_command(words)),
         }
     }
@@ -154,12 +159,15 @@ impl Session {
     fn check(&self, shared: &Shared, state: &State, command: &Command, words: &[Vec<u8>]) -> Result<(), String> {
         let engine = shared.engine;
         if !command.needs_no_auth() {
-            let identity = self.identity.as_ref().ok_or("NOAUTH Authentication required.")?;
+            let identity = self.identity.as_ref().ok_or(NOAUTH)?;
             if let Some(user) = state.accounts.user(&identity.user)
                 && let Some(denied) = user.denied(shared.engine, command, words)
             {
                 return Err(engine.no_permission(&identity.user, &denied));
             }
+        }
+        if self.transaction.is_some() && shared.engine.keeps_out_of_transactions(command) {
+            return Err(format!("ERR Command '{}' not allowed inside a transaction", command.name));
         }
         let on_keys = command.keys != Keys::None && command.name != "watch";
         self.check_place(state, command, words)?;
@@ -214,6 +222,12 @@ impl Session {
     }
 }
 
+/// Whether the request is for a command that needs no authentication.
+fn needs_no_auth(words: &[Vec<u8>]) -> bool {
+    let name = words.first().map(|name| String::from_utf8_lossy(name));
+    name.and_then(|name| Command::find(&name)).is_some_and(Command::needs_no_auth)
+}
+
 fn wrong_number(command: &str) -> String {
     format!("ERR wrong number of arguments for '{command}' command")
 }
@@ -240,5 +254,6 @@ pub(crate) fn without_secrets(words: &[Vec<u8>]) -> Vec<String> {
 /// "An IAM authenticated connection … will automatically be disconnected after 12 hours" (ElastiCache User Guide,
 /// "Authenticating with IAM").
 const TIME_LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
+const NOAUTH: &str = "NOAUTH Authentication required.";
 pub(crate) const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
 const REDACTED: &str = "(redacted)";
