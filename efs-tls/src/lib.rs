@@ -62,8 +62,8 @@ pub use identity::{EfsIdentity, EfsIdentityBuilder, RenewalStatus, renewal_delay
 
 mod mount_options;
 pub use mount_options::{
-    CredentialSource, MountHelperConfig, MountHelperConfigError, MountHost, MountOptionError, MountOptions, MountRequest,
-    MountRequestError, MountSource, TunnelSpec,
+    CredentialSource, MountHelperConfig, MountHelperConfigError, MountHost, MountOptionError, MountOptions,
+    MountRequest, MountRequestError, MountSource, TunnelSpec,
 };
 
 mod mount_target;

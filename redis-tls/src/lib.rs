@@ -44,11 +44,11 @@ mod iam;
 pub use iam::{Cache, CacheName, IamCredentials, IamToken, IamUser};
 
 mod keep_alive;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use keep_alive::KeptAliveConnector;
 pub use keep_alive::{
     AuthFailure, AuthPhase, AuthSchedule, AuthStatus, AuthTotals, Authenticated, KeepAlive, KeptAlive,
 };
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-pub use keep_alive::KeptAliveConnector;
 
 mod parse;
 pub use parse::ParseError;
