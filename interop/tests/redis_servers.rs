@@ -1,5 +1,4 @@
 //! The Redis servers themselves, without our code: what fails here is no fault of ours.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use interop::{NodeNames, RedisCluster, RedisServer, run};
 use std::fs;
