@@ -2,6 +2,7 @@
 
 mod efs;
 mod luks;
+mod mtls;
 mod redis;
 
 use std::{error::Error, time::Instant};
@@ -17,6 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pki = TestPki::new()?;
     efs::tour(&pki).await?;
     redis::tour(&pki).await?;
+    mtls::tour().await?;
     luks::tour()?;
     println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
     Ok(())
