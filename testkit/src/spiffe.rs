@@ -28,11 +28,13 @@
 mod agent;
 mod answers;
 mod authority;
+mod builder;
 mod call;
 mod garbage;
 mod jwt;
 mod messages;
 mod state;
-pub use agent::{AgentCounters, AgentError, SpiffeAgent, SpiffeAgentBuilder};
+pub use agent::{AgentCounters, AgentError, SpiffeAgent};
+pub use builder::SpiffeAgentBuilder;
 pub use garbage::Garbage;
 pub use state::TrustBundle;
