@@ -34,7 +34,9 @@ pub use doctor::{Check, Diagnosis, Finding, Severity};
 mod endpoint;
 pub use endpoint::{ClusterMode, EndpointError, EndpointRole, InTransitEncryption, RedisEndpoint, Service};
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod error;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use error::{HandshakeError, RefusedCredentials, explain};
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
@@ -43,9 +45,11 @@ mod handshake;
 mod iam;
 pub use iam::{Cache, CacheName, IamCredentials, IamToken, IamUser};
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod keep_alive;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use keep_alive::KeptAliveConnector;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use keep_alive::{
     AuthFailure, AuthPhase, AuthSchedule, AuthStatus, AuthTotals, Authenticated, KeepAlive, KeptAlive,
 };
@@ -65,13 +69,16 @@ pub mod redis;
 mod region;
 pub use region::Region;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod resp;
 
 #[cfg(all(feature = "rustis", any(feature = "aws-lc-rs", feature = "ring")))]
 #[cfg_attr(docsrs, doc(cfg(feature = "rustis")))]
 pub mod rustis;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod server;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use server::{ClientName, Protocol, ProtocolChoice, ServerInfo, ServerMode, ServerRole};
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
