@@ -312,8 +312,10 @@ fn a_link_named_mount_efs_takes_no_commands() {
     assert!(error.contains("expected a file system by its id"), "{error}");
 }
 
+/// Exit code and standard error; 124 if it does not end.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_efs-mount"))
+    let output = Command::new("timeout")
+        .args(["30", env!("CARGO_BIN_EXE_efs-mount")])
         .args(arguments)
         .env_remove("AWS_REGION")
         .env_remove("AWS_DEFAULT_REGION")
