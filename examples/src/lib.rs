@@ -11,6 +11,18 @@ mod readme {}
 mod efs_tls {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/redis-tls.md")]
+mod redis_tls {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/svid-tls.md")]
+mod svid_tls {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/luks-keys.md")]
+mod luks_keys {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/secure-connector.md")]
 mod secure_connector {}
 
