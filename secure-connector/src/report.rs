@@ -11,7 +11,7 @@ use crate::serialize;
 /// The facts of one secured connection: who is at the other end, how that was proven, and what protects the bytes.
 ///
 /// Every [`SecureStream`](crate::SecureStream) carries one. It holds no secret and no type of a TLS library, so it can be
-/// kept, compared, logged ([`Display`](fmt::Display), several lines for people) or written to an audit log (feature
+/// kept, compared, logged ([`Display`](std::fmt::Display), several lines for people) or written to an audit log (feature
 /// `serde`; times are RFC 3339 strings, durations are seconds as decimal numbers).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
