@@ -131,7 +131,11 @@ impl Renewal {
 
     /// The server's answer to what was presented.
     pub(super) fn answered(&mut self, answer: &Answer) {
-        let Step::Presented(credentials, others) = std::mem::replace(&mut self.step, Step::Done) else { return };
+        let (credentials, others) = match std::mem::replace(&mut self.step, Step::Done) {
+            Step::Presented(credentials, others) => (credentials, others),
+            // Given up meanwhile, which the answer comes too late to change.
+            step => return self.step = step,
+        };
         let Err(code) = answer.verdict() else {
             self.keeper.source.accepted(&credentials);
             return self.renewed(&credentials);

@@ -46,7 +46,7 @@ async fn one_connection_serves_many_tasks_by_one_handshake() {
 #[tokio::test]
 async fn a_connection_under_load_authenticates_again_and_again_unnoticed() {
     let (pki, cache) = start(FakeElastiCache::builder()).await;
-    let source = ShortLived(Duration::from_millis(600));
+    let source = ShortLived(Duration::from_millis(1500));
     let client = RedisClient::new(to(Dial::addresses([cache.addr()]), &pki).credentials(source).build().unwrap());
     let mut connection = client.multiplexed().await.unwrap();
     let load = async {

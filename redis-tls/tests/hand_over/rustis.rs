@@ -11,7 +11,7 @@ use super::support::{ShortLived, authentications, start, to};
 #[tokio::test]
 async fn rustis_stays_authenticated_which_it_does_not_do_by_itself() {
     let (pki, cache) = start(FakeElastiCache::builder()).await;
-    let source = ShortLived(Duration::from_millis(600));
+    let source = ShortLived(Duration::from_millis(1500));
     let connector = to(Dial::addresses([cache.addr()]), &pki).credentials(source).build().unwrap();
     let client = Client::connect(redis_tls::rustis::config(connector)).await.unwrap();
     let load = async {

@@ -12,7 +12,7 @@ use super::support::{ShortLived, authentications, start, to};
 #[tokio::test]
 async fn a_client_without_tls_and_password_is_carried_and_kept_authenticated() {
     let (pki, cache) = start(FakeElastiCache::builder()).await;
-    let source = ShortLived(Duration::from_millis(600));
+    let source = ShortLived(Duration::from_millis(1500));
     let connector = to(Dial::addresses([cache.addr()]), &pki).credentials(source).build().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redis.sock");

@@ -8,7 +8,7 @@ use std::{
 use redis_tls::{AuthFailure, AuthPhase};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -83,6 +83,25 @@ async fn a_source_that_fails_is_asked_until_the_connection_has_to_end_in_quiet()
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_connection_was_given_up_does_not_revive_it() {
+    for answer in ["+OK\r\n", "-WRONGPASS no\r\n"] {
+        let tokens = Arc::new(Tokens::new(&TestClock::new()));
+        let (kept, mut far, keeper) = connect(&tokens, 1024);
+        let status = kept.status();
+        let (mut reader, mut writer) = tokio::io::split(kept);
+        let mut reading = tokio::spawn(async move { reader.read(&mut [0]).await });
+        sleep(12 * HOUR).await;
+        assert_eq!((tokens.given(), status.borrow().phase), (1, AuthPhase::GivenUp));
+        assert!(!reading.is_finished());
+        far.write_all(answer.as_bytes()).await.unwrap();
+        assert_eq!(timeout(MINUTE, &mut reading).await.unwrap().unwrap().unwrap(), 0);
+        let error = writer.write_all(&command(&["PING"])).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!((status.borrow().phase, keeper.totals().borrow().given_up), (AuthPhase::GivenUp, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_expired_while_it_waited_is_not_sent() {
     let tokens = Arc::new(Tokens::new(&TestClock::new()));
     let (mut kept, mut far, _) = connect(&tokens, 1024);
@@ -132,5 +151,5 @@ async fn no_secret_is_shown() {
 
 /// Polls a read for a while; true if nothing came.
 async fn futures_poll(kept: &mut (impl AsyncReadExt + Unpin), room: &mut [u8]) -> bool {
-    tokio::time::timeout(MINUTE, kept.read(room)).await.is_err()
+    timeout(MINUTE, kept.read(room)).await.is_err()
 }
