@@ -164,8 +164,9 @@ impl Follower for Svids {
         let svid = self.current.take().filter(|current| same(current, &svid)).unwrap_or(svid);
         let not_after = svid.not_after();
         tracing::info!(id = %svid.id(), bundles = context.bundles().iter().len(), "X.509-SVID received");
-        drop(self.contexts.send_replace(Some(Arc::new(context.clone()))));
+        // Whoever waits for the context then connects with what is in it.
         self.publisher.publish(svid.clone(), context.bundles().clone());
+        drop(self.contexts.send_replace(Some(Arc::new(context))));
         self.current = Some(svid);
         Ok(Some(not_after))
     }

@@ -18,7 +18,7 @@ pub(crate) fn tour() -> Result<(), Box<dyn Error>> {
     let path = dir.path().join("volume.img");
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
     file.set_len(17 << 20)?;
-    // The default costs a GiB of memory for a second or so, against who guesses; a tour need not.
+    // The default costs twice the memory, against who guesses.
     let cost = || KeyslotCost::argon2id(4, 32 * 1024, 1);
     let options = FormatOptions::default().with_label("tour").with_cost(cost());
     let mut file = Luks2Editor::format(file, os_random(), b"correct horse", &options)?.into_inner();
