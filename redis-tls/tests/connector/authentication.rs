@@ -1,6 +1,6 @@
 //! Who we are to the server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::support::{NEXT_TOKEN, PASSWORD, TOKEN, app, ask, refused, start, to, token};
 use redis_tls::{
@@ -9,6 +9,10 @@ use redis_tls::{
 };
 use secure_connector::{SecureConnector, SecureStream, SecureTransport, Warning};
 use secure_connector_testkit::redis::{Engine, Event, FakeElastiCache, Misbehaviour, User};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 #[tokio::test]
 async fn a_token_lets_us_in_and_the_report_says_as_whom() {
@@ -138,4 +142,20 @@ async fn a_proxy_without_resp3_is_spoken_to_in_resp2_or_refused() {
     assert_eq!(stream.server().protocol, Protocol::Resp2);
     let error = builder(ProtocolChoice::Resp3).connect().await.unwrap_err();
     assert!(matches!(refused(&error), HandshakeError::ProtocolUnsupported { wanted: Protocol::Resp3 }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_the_server_sends_right_behind_its_answer_is_not_lost() {
+    const PUSH: &[u8] = b">2\r\n$10\r\ninvalidate\r\n_\r\n";
+    let answer = [b"%1\r\n$5\r\nproto\r\n:3\r\n", PUSH].concat();
+    let (pki, cache) = start(FakeElastiCache::builder().misbehave(Misbehaviour::Garbage(answer.clone()))).await;
+    let mut stream = to(&cache, &pki).anonymous().build().unwrap().connect().await.unwrap();
+    stream.write_all(b"PING\r\n").await.unwrap();
+    let mut read = vec![0; PUSH.len() + answer.len()];
+    // In two parts, of which the second begins amid what was left over.
+    let (first, second) = read.split_at_mut(5);
+    for part in [first, second] {
+        timeout(Duration::from_secs(10), stream.read_exact(part)).await.unwrap().unwrap();
+    }
+    assert_eq!(read, [PUSH, &answer].concat());
 }

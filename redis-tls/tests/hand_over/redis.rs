@@ -126,14 +126,28 @@ async fn after_a_failover_writes_go_to_the_new_primary_without_an_error() {
     let follow = async {
         cache.wait_until(|journal| authentications(journal).len() >= 3).await;
         *endpoint.0.lock().unwrap() = primary;
+        Ok(())
     };
-    let (written, ()) = tokio::join!(connection.set::<_, _, ()>("key", 2), follow);
-    written.unwrap();
+    tokio::try_join!(connection.set::<_, _, ()>("key", 2), follow).unwrap();
     assert_eq!(connection.get::<_, i32>("key").await.unwrap(), 2);
 
     // Without it, there is no way back.
     let refused: RedisError = plain.set::<_, _, ()>("key", 3).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly));
+}
+
+#[tokio::test]
+async fn a_command_that_meets_noauth_is_sent_again_over_a_new_connection() {
+    let (pki, cache) = start(FakeElastiCache::builder()).await;
+    let mut connection = RedisClient::new(connector(&cache, &pki).build().unwrap()).reconnecting();
+    connection.connected().await.unwrap();
+    let mut other = connection.clone();
+    // Both in one write: no AUTH fits in between.
+    let reset = cmd("RESET");
+    let (reset, written) = tokio::join!(reset.query_async::<String>(&mut other), connection.set::<_, _, ()>("key", 1));
+    assert_eq!((reset.unwrap().as_str(), written), ("RESET", Ok(())));
+    assert_eq!(connection.get::<_, i32>("key").await.unwrap(), 1);
+    assert_eq!(cache.counters().connections, 2);
 }
 
 #[tokio::test]
