@@ -130,6 +130,14 @@ impl EfsConnector {
     pub async fn probe_with(&self, options: &ProbeOptions) -> Probe {
         probe_connector(self, options).await
     }
+
+    /// With the identity as it is: a probe tells what is wrong with it.
+    pub(crate) async fn connect_as_we_are(&self) -> Result<TlsStream<Socket>, ConnectError> {
+        match &self.mount_targets {
+            Some(targets) => targets.connect(&self.tls, self.identity.subscribe()).await,
+            None => self.tls.connect().await,
+        }
+    }
 }
 
 impl EfsConnectorBuilder {
@@ -309,10 +317,7 @@ impl SecureConnector for EfsConnector {
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
         self.identity.renew_if_ended(self.clock.now());
-        match &self.mount_targets {
-            Some(targets) => targets.connect(&self.tls, self.identity.subscribe()).await,
-            None => self.tls.connect().await,
-        }
+        self.connect_as_we_are().await
     }
 }
 

@@ -333,5 +333,7 @@ async fn a_clock_that_jumps_is_answered_with_a_fresh_certificate() {
     assert_admitted(&tunnel).await;
     // Not by the renewal's own look at the clock every 30 s.
     assert!(before.elapsed() < Duration::from_secs(15));
-    assert_eq!(tunnel.status().renewal.issued, 2);
+    // An attempt that came while it was being renewed may have asked once more.
+    let issued = tunnel.status().renewal.issued;
+    assert!((2..=3).contains(&issued), "{issued}");
 }

@@ -18,12 +18,12 @@ const CONFORMANCE: &[(&str, &str)] = &[
 ];
 
 pub(crate) const REAL_PEERS: &str =
-    "test --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
+    "test --no-fail-fast --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
 
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     let outside = outside_vectors()?;
     packages::ensure(steps)?;
-    steps.run("tests", &mut cargo("test --workspace"))?;
+    steps.run("tests", &mut cargo("test --workspace --no-fail-fast"))?;
     steps.run("tests against real peers", &mut cargo(REAL_PEERS))?;
     match vm::check_host() {
         Ok(()) => vm::run(steps, &[])?,

@@ -22,7 +22,7 @@ pub(crate) struct Comparison {
 
 pub(crate) async fn probe_connector(connector: &EfsConnector, options: &ProbeOptions) -> Probe {
     let deadline = Deadline::of(options);
-    let (outcome, report) = attempt(connector.connect(), options, deadline).await;
+    let (outcome, report) = attempt(connector.connect_as_we_are(), options, deadline).await;
     let outcome = match (outcome, &connector.comparison, &report) {
         // A peer that did not ask for the certificate does not know the access point.
         (ProbeOutcome::Denied(denial), Some(comparison), Some(report)) if report.identity.is_some() => {
