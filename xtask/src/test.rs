@@ -18,7 +18,8 @@ const CONFORMANCE: &[(&str, &str)] = &[
 ];
 
 pub(crate) const REAL_PEERS: &str =
-    "test --no-fail-fast --tests --package interop --package examples --features interop/real-peers,examples/real-peers";
+    "test --no-fail-fast --tests --package interop --package examples --features interop/real-peers,\
+     examples/real-peers";
 
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     let outside = outside_vectors()?;
