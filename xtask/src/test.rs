@@ -17,8 +17,7 @@ const CONFORMANCE: &[(&str, &str)] = &[
     ("svid-tls", "svid"),
 ];
 
-pub(crate) const REAL_PEERS: &str =
-    "test --no-fail-fast --tests --package interop --package examples --features interop/real-peers,\
+pub(crate) const REAL_PEERS: &str = "test --no-fail-fast --tests --package interop --package examples --features interop/real-peers,\
      examples/real-peers";
 
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
