@@ -28,9 +28,8 @@ pub struct JwtRequest {
 /// ```
 /// # use std::sync::Arc;
 /// # use svid_tls::{CachedJwt, JwtRequest, JwtSvid, JwtSvidCache};
-/// # fn ask_agent(_: &JwtRequest) -> Arc<JwtSvid> { unimplemented!() }
 /// # fn ask_agent_in_background(_: &JwtRequest) {}
-/// # fn example(cache: &JwtSvidCache, now: std::time::SystemTime) -> Arc<JwtSvid> {
+/// # fn example(cache: &JwtSvidCache, now: std::time::SystemTime, ask_agent: fn(&JwtRequest) -> Arc<JwtSvid>) -> Arc<JwtSvid> {
 /// let request = JwtRequest::for_audience(["spiffe://example.org/api"]);
 /// match cache.get(&request, now) {
 ///     CachedJwt::Fresh(token) => token,
